@@ -1,0 +1,42 @@
+# Compiler settings: one interface target, linked PRIVATE by every target of ours.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
+
+option(SPATE_WERROR "Treat warnings as errors" OFF)
+option(SPATE_TESTS "Build the tests" ON)
+option(SPATE_BENCH "Build the benchmarks" ON)
+option(SPATE_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+set(SPATE_SANITIZE "" CACHE STRING "Value for -fsanitize=, or empty")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM AND NOT SPATE_FUZZ)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(spate_build_flags INTERFACE)
+target_compile_options(spate_build_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${SPATE_WERROR}>:-Werror>
+  # GCC 12 reports false positives of these two from inlined library code at -O2.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
+if(SPATE_SANITIZE)
+  add_compile_options(-fsanitize=${SPATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SPATE_SANITIZE})
+  # Debug with sanitizers but without the slowest of -O0.
+  add_compile_options($<$<CONFIG:Debug>:-O1>)
+  # Debug info of the heavy header libraries dominates build time; line tables suffice.
+  add_compile_options($<$<CONFIG:Debug>:-g1>)
+endif()

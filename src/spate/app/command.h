@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The subcommands of `spate`. Each lives in <name>_command.cc and adds itself to the parser;
+// main.cc holds the one list.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace spate::app {
+
+// The parsed command puts what is to run here; main runs it and exits with its value
+// (0 success, 1 the thing failed, 2 bad settings, 3 refused). A ConfigError is caught in main.
+using Run = std::function<int()>;
+
+void add_dataset_command(CLI::App& app, Run& run);
+void add_model_command(CLI::App& app, Run& run);
+void add_worker_command(CLI::App& app, Run& run);
+void add_gateway_command(CLI::App& app, Run& run);
+void add_influx_command(CLI::App& app, Run& run);
+void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
+void add_doctor_command(CLI::App& app, Run& run);
+
+}  // namespace spate::app

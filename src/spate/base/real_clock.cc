@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/base/real_clock.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+namespace spate {
+
+TimePoint monotonic_now() {
+  return TimePoint(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+WallTime wall_clock_now() {
+  return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+}
+
+void sleep_until(TimePoint when) {
+  std::this_thread::sleep_until(std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch())));
+}
+
+struct RealClock::State : std::enable_shared_from_this<RealClock::State> {
+  explicit State(boost::asio::io_context& l) : loop(l), timer(l) {}
+
+  using Key = std::pair<TimePoint, std::uint64_t>;
+
+  boost::asio::io_context& loop;
+  boost::asio::steady_timer timer;  // touched on the loop only
+
+  std::mutex mutex;
+  // State below is protected by mutex.
+  std::uint64_t next_sequence = 0;
+  std::map<Key, Task> pending;
+  std::unordered_map<std::uint64_t, TimePoint> due;
+  std::optional<TimePoint> armed_for;
+  bool closed = false;
+
+  // Arms the timer for the earliest task. On the loop.
+  void arm() {
+    TimePoint when;
+    {
+      const std::lock_guard lock(mutex);
+      if (closed || pending.empty()) {
+        armed_for.reset();
+        return;
+      }
+      when = pending.begin()->first.first;
+      if (armed_for && *armed_for <= when) return;
+      armed_for = when;
+    }
+    timer.expires_at(std::chrono::steady_clock::time_point(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch())));
+    timer.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+      if (error) return;  // re-armed or closed
+      self->run_due();
+    });
+  }
+
+  void run_due() {
+    const TimePoint now = monotonic_now();
+    std::uint64_t limit;
+    {
+      const std::lock_guard lock(mutex);
+      armed_for.reset();
+      limit = next_sequence;  // tasks scheduled by these tasks wait for the next round
+    }
+    for (;;) {
+      Task task;
+      {
+        const std::lock_guard lock(mutex);
+        if (closed || pending.empty()) break;
+        auto first = pending.begin();
+        if (first->first.first > now || first->first.second >= limit) break;
+        task = std::move(first->second);
+        due.erase(first->first.second);
+        pending.erase(first);
+      }
+      task();
+    }
+    arm();
+  }
+};
+
+RealClock::RealClock(boost::asio::io_context& loop) : state_(std::make_shared<State>(loop)) {}
+
+RealClock::~RealClock() {
+  const std::lock_guard lock(state_->mutex);
+  state_->closed = true;
+  state_->pending.clear();
+  state_->due.clear();
+}
+
+TimePoint RealClock::now() const { return monotonic_now(); }
+WallTime RealClock::wall_now() const { return wall_clock_now(); }
+
+TimerId RealClock::call_at(TimePoint when, Task task) {
+  std::uint64_t sequence = 0;
+  bool earliest = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    sequence = state_->next_sequence++;
+    const auto at = state_->pending.emplace(State::Key{when, sequence}, std::move(task)).first;
+    state_->due.emplace(sequence, when);
+    earliest = at == state_->pending.begin();
+  }
+  if (earliest) boost::asio::post(state_->loop, [state = state_] { state->arm(); });
+  return TimerId{sequence};
+}
+
+bool RealClock::cancel(TimerId id) {
+  const std::lock_guard lock(state_->mutex);
+  const auto entry = state_->due.find(static_cast<std::uint64_t>(id));
+  if (entry == state_->due.end()) return false;
+  state_->pending.erase(State::Key{entry->second, entry->first});
+  state_->due.erase(entry);
+  return true;
+}
+
+}  // namespace spate

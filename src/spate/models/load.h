@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loading a model. `linear` is built in; every other kind's code is a module that is mapped
+// with dlopen on first use (libspate_model_<kind>.so in lib/ beside the binary, or where
+// SPATE_PLUGIN_DIR points), so that a process that loads no model maps no model runtime.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "spate/base/result.h"
+#include "spate/models/model.h"
+
+namespace spate::models {
+
+struct LoadOptions {
+  int intra_op_threads = 1;
+  // Make the prepared form (design 5) when it is absent or stale; off: use it if it is there,
+  // else the portable model.
+  bool prepare = true;
+};
+
+// NotFound: no such model directory, or the kind's module or library is missing (the message
+// says which and the command that makes or installs it). Blocks.
+Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& directory,
+                                          const LoadOptions& options = {});
+
+// What a model module exports, as `extern "C" spate::models::ModelModule spate_model_module()`.
+struct ModelModule {
+  int abi = 1;
+  Result<std::unique_ptr<Model>> (*load)(const std::filesystem::path&, const Manifest&,
+                                         const LoadOptions&) = nullptr;
+};
+
+}  // namespace spate::models
