@@ -23,7 +23,9 @@ inline constexpr std::uint32_t kMaxFrameBytes = 64U << 20;
 // --- worker -> gateway ------------------------------------------------------------------------
 
 // First frame of a connection, sent before the model is loaded, so that the gateway sees a
-// starting replica. Sent again, with the same replica id, after the gateway came back.
+// starting replica. Sent again, with the same replica id, after the gateway came back; what was
+// unanswered on the old connection is forgotten by the worker and never answered on the new one.
+// Ready follows each Registered as soon as the model is loaded, so at once when it was.
 struct Register {
   std::string token;         // shared secret; a wrong one is Refused
   std::string model;         // route, for example "resnet50"
@@ -50,7 +52,8 @@ struct Credits {
   std::uint32_t credits = 1;
 };
 
-enum class ItemCode : std::uint8_t { Ok = 0, BadInput = 1, ModelFailed = 2 };
+// Expired: the item's budget was over before its turn came; it was not computed.
+enum class ItemCode : std::uint8_t { Ok = 0, BadInput = 1, ModelFailed = 2, Expired = 3 };
 
 struct ItemResult {
   std::uint64_t request_id = 0;
@@ -67,8 +70,12 @@ struct BatchResult {
 };
 
 // The worker begins a drain of its own accord (SIGTERM): send no more, it finishes what it has.
+// The gateway answers with Drain, after which it sends no Batch: batches that crossed this frame
+// arrive before that Drain and are still answered. Without that answer within 1 s the worker
+// says Goodbye as soon as it is idle.
 struct Draining {};
-// Everything is answered; the worker exits after this.
+// Everything is answered; the worker closes and exits after this. Batches that are outstanding
+// now (none, if the gateway keeps to the above) are the gateway's to dispatch again.
 struct Goodbye {};
 
 struct Pong {
@@ -100,12 +107,13 @@ struct Batch {
 
 // The CPU limit that is now in force (CPUs; 0 = none): the worker resizes its pool. With
 // `duty_cycle` no cgroup enforces it and the worker must keep to it by itself.
+// Where a cgroup limit can be read, the worker believes that one (it re-reads it at once).
 struct CpuLimit {
   double cpus = 0.0;
   bool duty_cycle = false;
 };
 
-// Finish what you have, say Goodbye, exit.
+// Finish what you have, say Goodbye, exit. No Batch follows it. Also the answer to Draining.
 struct Drain {};
 
 struct Ping {
