@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "spate/base/result.h"
 #include "spate/models/model.h"
@@ -25,9 +26,15 @@ struct LoadOptions {
 Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& directory,
                                           const LoadOptions& options = {});
 
+// Maps the module of `kind` (once per process; it stays mapped) and returns the address of its
+// exported `symbol`. NotFound: the module or a library it needs is missing, and how to get it.
+// For what a module offers beside serving, such as training (xgboost/train.h).
+Result<void*> module_symbol(const std::string& kind, const std::string& symbol);
+
 // What a model module exports, as `extern "C" spate::models::ModelModule spate_model_module()`.
+constexpr int kModuleAbi = 1;
 struct ModelModule {
-  int abi = 1;
+  int abi = kModuleAbi;  // load_model() refuses a module of another
   Result<std::unique_ptr<Model>> (*load)(const std::filesystem::path&, const Manifest&,
                                          const LoadOptions&) = nullptr;
 };

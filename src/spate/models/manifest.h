@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "spate/base/result.h"
@@ -13,6 +14,7 @@
 namespace spate::models {
 
 enum class Task { Regression, Classification };
+std::string_view to_string(Task task);  // "regression", "classification"
 
 struct Manifest {
   int schema = 1;
@@ -33,10 +35,17 @@ struct Manifest {
   std::string created_by;            // command line, for a person
 };
 
+constexpr const char* kManifestFile = "manifest.json";
+
 // NotFound names the directory and the command that makes it; InvalidArgument what is wrong.
 Result<Manifest> read_manifest(const std::filesystem::path& directory);
 Status write_manifest(const std::filesystem::path& directory, const Manifest& manifest);
 // Checks every file's sha256 against the manifest.
 Status verify_files(const std::filesystem::path& directory, const Manifest& manifest);
+
+// Ends a build: hashes `file_names` (which lie in `directory`), derives `manifest.version` from
+// the hashes, writes manifest.json and returns the completed manifest.
+Result<Manifest> seal_model(const std::filesystem::path& directory, Manifest manifest,
+                            const std::vector<std::string>& file_names);
 
 }  // namespace spate::models
