@@ -15,6 +15,8 @@ using Run = std::function<int()>;
 
 void add_dataset_command(CLI::App& app, Run& run);
 void add_model_command(CLI::App& app, Run& run);
+// Image models' part of `spate model`: adds "resnet50" to `build` and "import" to `model`.
+void add_image_model_commands(CLI::App& model, CLI::App& build, Run& run);
 void add_worker_command(CLI::App& app, Run& run);
 void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
