@@ -60,6 +60,9 @@ struct MetricSpec {
   Aggregate aggregate = Aggregate::Mean;
   double quantile = 0.99;  // LatencyQuantile only
   Duration history{0};     // also keep the series of readings for so long (forecasters)
+  // Gauges (InFlight, QueueLength, Concurrency, OldestAge): a reading is the time-weighted mean
+  // over its period instead of the value at its end (Knative's queue proxy reports so).
+  bool period_mean = false;
 };
 
 struct ReplicaReading {
@@ -67,6 +70,7 @@ struct ReplicaReading {
   double value = 0.0;  // aggregated over the window for this replica
   TimePoint newest{};  // when the newest reading in it was taken
   int readings = 0;
+  Duration covered{0};  // time the readings in the window speak for; a full window when gapless
 };
 
 struct TimedValue {
@@ -80,8 +84,9 @@ struct MetricView {
   // lies in the window: the strategy must hold.
   std::optional<double> value;
   TimePoint newest{};
-  int readings = 0;
-  std::vector<ReplicaReading> replicas;  // per-replica signals only
+  int readings = 0;                      // per-replica signals: of the replica that has fewest
+  Duration covered{0};                   // the same
+  std::vector<ReplicaReading> replicas;  // per-replica signals only, in order of replica id
   std::vector<TimedValue> history;       // only if asked for; oldest first
 };
 

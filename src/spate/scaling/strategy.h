@@ -43,11 +43,13 @@ struct ModelView {
   std::string model;
   Bounds bounds;
   double slo_latency_s = 0.0;
-  double slo_target = 0.0;   // 0 to 1
-  double cpu_request = 0.0;  // of a new replica, CPUs
-  double cpu_limit = 0.0;    // wanted now, CPUs per replica
-  int wanted_replicas = 0;   // of the last decision in force
-  std::vector<ReplicaView> replicas;
+  double slo_target = 0.0;            // 0 to 1
+  double cpu_request = 0.0;           // of a new replica, CPUs
+  double cpu_limit = 0.0;             // wanted now, CPUs per replica
+  int wanted_replicas = 0;            // of the last decision in force
+  std::vector<ReplicaView> replicas;  // in the order in which they were created
+  // How long the last replicas took from the decision until ready, oldest first, at most 16.
+  std::vector<Duration> start_ups;
   std::vector<MetricView> metrics;  // in the order of needs().metrics
 };
 
