@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/base/real_clock.h"
 
+#include <unistd.h>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <ctime>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <unordered_map>
 
@@ -23,6 +31,33 @@ WallTime wall_clock_now() {
 void sleep_until(TimePoint when) {
   std::this_thread::sleep_until(std::chrono::steady_clock::time_point(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch())));
+}
+
+namespace {
+Duration read_clock(clockid_t id) {
+  timespec t{};
+  if (clock_gettime(id, &t) != 0) return Duration{0};
+  return std::chrono::seconds(t.tv_sec) + Duration(t.tv_nsec);
+}
+}  // namespace
+
+Duration process_cpu_time() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
+Duration thread_cpu_time() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
+Duration process_age() {
+  std::ifstream file("/proc/self/stat");
+  std::string text;
+  std::getline(file, text);
+  // Field 22 is the start in clock ticks since boot; field 2, the name, may hold spaces.
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return Duration{0};
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
+  std::int64_t ticks = 0;
+  if (!(fields >> ticks)) return Duration{0};
+  const Duration started = ticks * (Duration(std::chrono::seconds(1)) / sysconf(_SC_CLK_TCK));
+  return std::max(Duration{0}, read_clock(CLOCK_BOOTTIME) - started);
 }
 
 struct RealClock::State : std::enable_shared_from_this<RealClock::State> {

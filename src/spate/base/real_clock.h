@@ -35,6 +35,11 @@ class RealClock final : public Clock {
 // For code outside any loop (worker compute threads, start-up of a command, benchmarks).
 TimePoint monotonic_now();
 WallTime wall_clock_now();
+// CPU time (user and system) that this process, or the calling thread, has used.
+Duration process_cpu_time();
+Duration thread_cpu_time();
+// How long ago this process was forked, to 10 ms; 0 when /proc cannot be read.
+Duration process_age();
 // Blocks the calling thread. Never on a loop's thread, never in a test.
 void sleep_until(TimePoint when);
 
