@@ -98,8 +98,8 @@ bool read_header(Decoder& decoder, std::string_view bytes) {
 bool read_rows(Decoder& decoder, std::uint8_t* rows) {
   if (setjmp(decoder.errors.jump) != 0) return false;
   jpeg_start_decompress(&decoder.cinfo);
-  const std::size_t stride =
-      std::size_t{decoder.cinfo.output_width} * static_cast<std::size_t>(decoder.cinfo.output_components);
+  const std::size_t stride = std::size_t{decoder.cinfo.output_width} *
+                             static_cast<std::size_t>(decoder.cinfo.output_components);
   while (decoder.cinfo.output_scanline < decoder.cinfo.output_height) {
     JSAMPROW row = rows + stride * decoder.cinfo.output_scanline;
     jpeg_read_scanlines(&decoder.cinfo, &row, 1);

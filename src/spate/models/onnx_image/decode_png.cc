@@ -41,7 +41,7 @@ void on_read(png_structp png, png_bytep out, png_size_t length) {
   decoder->rest.remove_prefix(length);
 }
 
-bool read_header(Decoder& decoder, const DecodeLimits& limits) {
+bool read_header(Decoder& decoder) {
   if (setjmp(decoder.jump) != 0) return false;
   png_set_read_fn(decoder.png, &decoder, on_read);
   // The size is judged by check_claim, which says it better; this is libpng's own, wider bound.
@@ -51,7 +51,6 @@ bool read_header(Decoder& decoder, const DecodeLimits& limits) {
   // Ancillary chunks say nothing about the pixels as used here (no colour management).
   png_set_keep_unknown_chunks(decoder.png, PNG_HANDLE_CHUNK_NEVER, nullptr, 0);
   png_read_info(decoder.png, decoder.info);
-  static_cast<void>(limits);
   return true;
 }
 
@@ -96,11 +95,11 @@ Result<Image> decode_png(std::string_view bytes, const DecodeLimits& limits) {
   decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, on_error, on_warning);
   if (decoder.png != nullptr) decoder.info = png_create_info_struct(decoder.png);
   if (decoder.info == nullptr) return Error{ErrorCode::Exhausted, "libpng: out of memory"};
-  if (!read_header(decoder, limits)) return damaged(decoder);
+  if (!read_header(decoder)) return damaged(decoder);
   const std::int64_t width = png_get_image_width(decoder.png, decoder.info);
   const std::int64_t height = png_get_image_height(decoder.png, decoder.info);
-  const std::int64_t row_bytes = static_cast<std::int64_t>(
-      png_get_rowbytes(decoder.png, decoder.info));
+  const std::int64_t row_bytes =
+      static_cast<std::int64_t>(png_get_rowbytes(decoder.png, decoder.info));
   // Deflate shrinks by 1032 at most.
   const Status claim =
       check_claim("PNG", width, height, limits, bytes.size(), row_bytes * height / 1032);

@@ -53,10 +53,10 @@ void preprocess(const Image& image, const ImageSettings& settings, std::span<flo
   if (settings.resize == 0) {
     square = resize_bilinear(image, settings.crop, settings.crop);
   } else {
-    const bool long_strip = std::max(image.width, image.height) / std::min(image.width, image.height)
-                            > kMaxAspect;
-    const Image resized = resize_shorter_side(long_strip ? cut_very_long(image) : image,
-                                              settings.resize);
+    const bool long_strip =
+        std::max(image.width, image.height) / std::min(image.width, image.height) > kMaxAspect;
+    const Image resized =
+        resize_shorter_side(long_strip ? cut_very_long(image) : image, settings.resize);
     square = crop(resized, crop_start(resized.width, settings.crop),
                   crop_start(resized.height, settings.crop), settings.crop, settings.crop);
   }

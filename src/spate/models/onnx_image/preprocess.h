@@ -29,12 +29,12 @@ struct ImageSettings {
   std::array<float, 3> mean = {0.485F, 0.456F, 0.406F};  // ImageNet's, red green blue
   std::array<float, 3> std = {0.229F, 0.224F, 0.225F};
   Layout layout = Layout::Nchw;
-  std::string input = "input";               // the graph's names
+  std::string input = "input";  // the graph's names
   std::string output = "output";
   OutputKind output_kind = OutputKind::Logits;
-  int max_batch = 0;                         // images a run; 0: any number, 1: one (fixed graph)
-  bool quantised = false;                    // int8: weights are repacked when loaded
-  int top_k = 5;                             // classes in an answer
+  int max_batch = 0;       // images a run; 0: any number, 1: one (fixed graph)
+  bool quantised = false;  // int8: weights are repacked when loaded
+  int top_k = 5;           // classes in an answer
 
   // Floats of one image: 3 * crop * crop.
   std::size_t tensor_size() const;

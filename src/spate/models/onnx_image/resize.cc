@@ -14,10 +14,10 @@ constexpr int kFractionBits = 32 - 8 - 2;  // sums of 8-bit samples fit 32 bits,
 
 // For each output position: which input samples, and with which weights.
 struct Weights {
-  int taps = 0;                        // room per output position
-  std::vector<int> first;              // first input sample
-  std::vector<int> count;              // how many
-  std::vector<std::int32_t> weight;    // `taps` per output position, sum 1 << kFractionBits
+  int taps = 0;                      // room per output position
+  std::vector<int> first;            // first input sample
+  std::vector<int> count;            // how many
+  std::vector<std::int32_t> weight;  // `taps` per output position, sum 1 << kFractionBits
 };
 
 double triangle(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
@@ -41,8 +41,9 @@ Weights make_weights(int in, int out) {
       exact[static_cast<std::size_t>(i)] = triangle((i + first - centre + 0.5) / filter_scale);
       sum += exact[static_cast<std::size_t>(i)];
     }
-    auto* fixed = &weights.weight[static_cast<std::size_t>(position) *
-                                  static_cast<std::size_t>(weights.taps)];
+    auto* fixed =
+        &weights
+             .weight[static_cast<std::size_t>(position) * static_cast<std::size_t>(weights.taps)];
     for (int i = 0; i < count; ++i) {
       const double weight = exact[static_cast<std::size_t>(i)] / sum;
       fixed[i] = static_cast<std::int32_t>(0.5 + weight * (1 << kFractionBits));
@@ -103,9 +104,10 @@ Image resize_bilinear(const Image& image, int width, int height) {
     wide.height = image.height;
     wide.rgb.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(image.height) * 3);
     for (int y = 0; y < image.height; ++y) {
-      horizontal(&image.rgb[static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) * 3],
-                 &wide.rgb[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) * 3],
-                 width, weights);
+      horizontal(
+          &image.rgb[static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) * 3],
+          &wide.rgb[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) * 3], width,
+          weights);
     }
   }
   if (height == image.height) return wide;
@@ -134,9 +136,11 @@ Image crop(const Image& image, int left, int top, int width, int height) {
   if (x1 <= x0) return out;
   for (int y = std::max(0, top); y < std::min(image.height, top + height); ++y) {
     const auto from = (static_cast<std::size_t>(y) * static_cast<std::size_t>(image.width) +
-                       static_cast<std::size_t>(x0)) * 3;
+                       static_cast<std::size_t>(x0)) *
+                      3;
     const auto to = (static_cast<std::size_t>(y - top) * static_cast<std::size_t>(width) +
-                     static_cast<std::size_t>(x0 - left)) * 3;
+                     static_cast<std::size_t>(x0 - left)) *
+                    3;
     std::memcpy(&out.rgb[to], &image.rgb[from], static_cast<std::size_t>(x1 - x0) * 3);
   }
   return out;

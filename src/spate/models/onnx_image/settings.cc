@@ -33,7 +33,8 @@ nlohmann::ordered_json short_numbers(const std::array<float, 3>& values) {
 
 Result<ImageSettings> parse_image_settings(std::string_view json) {
   try {
-    const ConfigReader reader = ConfigReader::from_text(std::string(json), "manifest.json settings");
+    const ConfigReader reader =
+        ConfigReader::from_text(std::string(json), "manifest.json settings");
     reader.allow_only({"resize", "crop", "mean", "std", "layout", "input", "output", "output_kind",
                        "max_batch", "quantised", "top_k"});
     ImageSettings settings;
