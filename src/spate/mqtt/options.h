@@ -45,13 +45,15 @@ struct Subscription {
 
 struct ClientStats {
   std::uint64_t connects = 0;
-  std::uint64_t disconnects = 0;
+  std::uint64_t disconnects = 0;       // sessions that were up and lost their link
+  std::uint64_t connect_failures = 0;  // attempts that did not get as far
   std::uint64_t messages_in = 0;
   std::uint64_t messages_out = 0;
   std::uint64_t redelivered_in = 0;  // DUP messages swallowed because their handle was still open
   std::uint64_t resent_out = 0;
   std::uint64_t refused_out = 0;      // QoS 1 publishes the broker acknowledged with an error
   std::uint64_t void_acks = 0;        // ack() of messages of a session the broker has lost since
+  std::uint64_t stray_acks = 0;       // PUBACKs of identifiers that are not in use
   std::size_t outbox_messages = 0;    // waiting or unacknowledged now
   std::size_t unacknowledged_in = 0;  // delivered, not yet acknowledged by the application
 };
