@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/lab/cost.h"
+
+#include <algorithm>
+#include <map>
+
+namespace spate::lab {
+namespace {
+
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
+constexpr double kSecondsPerHour = 3600.0;
+
+}  // namespace
+
+double integrate(const std::vector<Step>& steps, double from, double until) {
+  if (steps.empty() || until <= from) return 0.0;
+  double sum = 0.0;
+  double value = steps.front().value;
+  double at = from;
+  for (const Step& step : steps) {
+    const double t = std::clamp(step.unix_s, from, until);
+    sum += value * (t - at);
+    at = t;
+    value = step.value;
+  }
+  return sum + value * (until - at);
+}
+
+std::vector<ReplicaTimeline> replica_timelines(const RunFiles& run, const std::string& model,
+                                               const CpuTerms& terms) {
+  std::vector<ReplicaTimeline> out;
+  std::map<std::string, std::size_t> index;
+  double wanted = terms.limit;
+  for (const auto& line : run.decisions) {
+    if (text_of(line, "model") != model) continue;
+    const std::string event = text_of(line, "event");
+    const double at = number_of(line, "unix_s");
+    if (event.empty()) {
+      if (const auto to = line.find("to"); to != line.end() && number_of(*to, "cpu_limit") > 0.0) {
+        wanted = number_of(*to, "cpu_limit");
+      }
+      continue;
+    }
+    const std::string replica = text_of(line, "replica");
+    if (event == "replica_started") {
+      if (!index.emplace(replica, out.size()).second) continue;
+      out.push_back({replica, at, at, {{at, terms.boost}}});
+      continue;
+    }
+    const auto known = index.find(replica);
+    if (known == index.end()) continue;
+    ReplicaTimeline& timeline = out[known->second];
+    const bool boosted = timeline.reserved.size() == 1;
+    if (event == "limit_applied") {
+      const double limit = line.contains("cpu_limit") ? number_of(line, "cpu_limit") : wanted;
+      // A limit of 0 takes the limit away again: boosted once more.
+      timeline.reserved.push_back({at, limit > 0.0 ? std::max(limit, terms.request) : terms.boost});
+    } else if (event == "gone") {
+      timeline.reserved.push_back({at, 0.0});
+    } else {
+      continue;
+    }
+    if (boosted) timeline.boost_until_unix_s = at;
+  }
+  return out;
+}
+
+ModelCost cost_of(const RunFiles& run, const std::string& model, const CpuTerms& terms,
+                  const Prices& prices) {
+  ModelCost out;
+  const double from = run.measured_from;
+  const double until = run.measured_until;
+  const auto timelines = replica_timelines(run, model, terms);
+  out.from_events = !timelines.empty();
+  for (const auto& t : timelines) {
+    out.cpu_seconds += integrate(t.reserved, std::max(from, t.started_unix_s), until);
+    const double boosted_until = t.reserved.size() == 1 ? until : t.boost_until_unix_s;
+    out.boost_cpu_seconds += terms.boost * std::max(0.0, std::min(until, boosted_until) -
+                                                             std::max(from, t.started_unix_s));
+  }
+  std::vector<Step> reserved;
+  std::vector<Step> memory;
+  if (const auto series = run.gateway.find(model); series != run.gateway.end()) {
+    for (const auto& s : series->second) {
+      reserved.push_back({s.unix_s, s.cpu_reserved});
+      memory.push_back({s.unix_s, s.memory_bytes / kGib});
+    }
+  }
+  if (!out.from_events) out.cpu_seconds = integrate(reserved, from, until);
+  out.memory_gib_seconds = integrate(memory, from, until);
+  out.cpu = out.cpu_seconds * prices.cpu_per_hour / kSecondsPerHour;
+  out.memory = out.memory_gib_seconds * prices.memory_gib_per_hour / kSecondsPerHour;
+  out.total = out.cpu + out.memory;
+  return out;
+}
+
+std::optional<double> per_thousand(double total, double good_answers) {
+  if (good_answers <= 0.0) return std::nullopt;
+  return total / good_answers * 1000.0;
+}
+
+}  // namespace spate::lab

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every expected value here is worked by hand.
+#include "spate/lab/cost.h"
+
+#include <gtest/gtest.h>
+
+namespace spate::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
+
+RunFiles window(double from, double until) {
+  RunFiles run;
+  run.measured_from = from;
+  run.measured_until = until;
+  return run;
+}
+
+void event(RunFiles& run, double at, const char* what, const char* replica) {
+  run.decisions.push_back({{"unix_s", at}, {"event", what}, {"model", "m"}, {"replica", replica}});
+}
+
+TEST(Integrate, HoldsEachValueUntilTheNext) {
+  // 2 for 3 s, 5 for 4 s, 1 for 3 s.
+  EXPECT_DOUBLE_EQ(integrate({{10, 2}, {13, 5}, {17, 1}}, 10, 20), 6 + 20 + 3);
+}
+
+TEST(Integrate, ExtendsTheFirstValueBackAndClipsToTheWindow) {
+  EXPECT_DOUBLE_EQ(integrate({{10, 2}, {13, 5}}, 8, 14), 2 * 5 + 5);
+  EXPECT_DOUBLE_EQ(integrate({{10, 2}, {13, 5}, {30, 9}}, 12, 15), 2 + 10);
+  EXPECT_DOUBLE_EQ(integrate({{1, 2}, {2, 7}}, 5, 6), 7);
+}
+
+TEST(Integrate, IsZeroForNothing) {
+  EXPECT_DOUBLE_EQ(integrate({}, 0, 10), 0.0);
+  EXPECT_DOUBLE_EQ(integrate({{0, 3}}, 10, 10), 0.0);
+}
+
+TEST(Cost, AReplicaCostsItsBoostThenItsLimitUntilItIsGone) {
+  RunFiles run = window(100, 200);
+  event(run, 90, "replica_started", "m-1");
+  event(run, 91, "limit_applied", "m-1");  // before the window: 0.3 x 100 s
+  event(run, 120, "replica_started", "m-2");
+  event(run, 120.5, "ready", "m-2");
+  event(run, 120.5, "limit_applied", "m-2");  // boost 1.0 x 0.5 s
+  event(run, 150, "draining", "m-2");         // still reserved while it drains
+  event(run, 152, "gone", "m-2");             // 0.3 x 31.5 s
+  const ModelCost cost = cost_of(run, "m", {0.3, 0.3, 1.0}, {});
+  EXPECT_TRUE(cost.from_events);
+  EXPECT_NEAR(cost.cpu_seconds, 30.0 + 0.5 + 9.45, 1e-9);
+  EXPECT_NEAR(cost.boost_cpu_seconds, 0.5, 1e-9);
+}
+
+TEST(Cost, AReplicaThatNeverGotALimitIsChargedItsBoostThroughout) {
+  RunFiles run = window(0, 10);
+  event(run, 4, "replica_started", "m-1");
+  const ModelCost stuck = cost_of(run, "m", {0.3, 0.3, 1.0}, {});
+  EXPECT_NEAR(stuck.cpu_seconds, 6.0, 1e-9);
+  EXPECT_NEAR(stuck.boost_cpu_seconds, 6.0, 1e-9);
+  event(run, 7, "gone", "m-1");
+  EXPECT_NEAR(cost_of(run, "m", {0.3, 0.3, 1.0}, {}).cpu_seconds, 3.0, 1e-9);
+}
+
+TEST(Cost, ARaisedLimitIsReserved) {
+  RunFiles run = window(0, 100);
+  event(run, -2, "replica_started", "m-1");
+  event(run, -1, "limit_applied", "m-1");
+  run.decisions.push_back({{"unix_s", 40.0},
+                           {"model", "m"},
+                           {"from", {{"replicas", 1}, {"cpu_limit", 0.3}}},
+                           {"to", {{"replicas", 1}, {"cpu_limit", 0.9}}}});
+  event(run, 40, "limit_applied", "m-1");
+  run.decisions.push_back({{"unix_s", 70.0}, {"model", "m"}, {"to", {{"cpu_limit", 0.2}}}});
+  event(run, 70, "limit_applied", "m-1");
+  // 40 s at 0.3, 30 s at 0.9, 30 s at max(0.2, the request 0.3).
+  EXPECT_NEAR(cost_of(run, "m", {0.3, 0.3, 1.0}, {}).cpu_seconds, 12 + 27 + 9, 1e-9);
+}
+
+TEST(Cost, AnEventsOwnLimitWins) {
+  RunFiles run = window(0, 10);
+  event(run, 0, "replica_started", "m-1");
+  event(run, 0, "limit_applied", "m-1");
+  run.decisions.back()["cpu_limit"] = 0.5;
+  EXPECT_NEAR(cost_of(run, "m", {0.3, 0.3, 1.0}, {}).cpu_seconds, 5.0, 1e-9);
+}
+
+TEST(Cost, WithoutEventsTheSeriesIsTaken) {
+  RunFiles run = window(0, 10);
+  for (int t = 0; t < 10; ++t) {
+    GatewaySample s;
+    s.unix_s = t;
+    s.cpu_reserved = t < 5 ? 0.3 : 0.6;
+    s.memory_bytes = t < 5 ? kGib : 2 * kGib;
+    run.gateway["m"].push_back(s);
+  }
+  const Prices prices{36.0, 3.6, "EUR"};  // 0.01 a CPU-second, 0.001 a GiB-second
+  const ModelCost cost = cost_of(run, "m", {0.3, 0.3, 1.0}, prices);
+  EXPECT_FALSE(cost.from_events);
+  EXPECT_NEAR(cost.cpu_seconds, 4.5, 1e-9);
+  EXPECT_NEAR(cost.memory_gib_seconds, 15.0, 1e-9);
+  EXPECT_NEAR(cost.cpu, 0.045, 1e-12);
+  EXPECT_NEAR(cost.memory, 0.015, 1e-12);
+  EXPECT_NEAR(cost.total, 0.06, 1e-12);
+}
+
+TEST(Cost, AnotherModelsEventsAreNotCounted) {
+  RunFiles run = window(0, 10);
+  event(run, 0, "replica_started", "m-1");
+  EXPECT_FALSE(cost_of(run, "other", {0.3, 0.3, 1.0}, {}).from_events);
+}
+
+TEST(Cost, PerThousandNeedsGoodAnswers) {
+  EXPECT_DOUBLE_EQ(*per_thousand(0.5, 250), 2.0);
+  EXPECT_FALSE(per_thousand(0.5, 0).has_value());
+}
+
+}  // namespace
+}  // namespace spate::lab
