@@ -97,7 +97,10 @@ void read_queue_settings(const ConfigReader& reader, ModelConfig& model) {
   model.max_queue_bytes =
       size_or(reader, "max_queue_bytes", model.max_queue_bytes, std::int64_t{1} << 40);
   model.max_payload_bytes =
-      size_or(reader, "max_payload_bytes", model.max_payload_bytes, (std::int64_t{1} << 26) - 4096);
+      size_or(reader, "max_payload_bytes", std::min(model.max_payload_bytes, model.max_queue_bytes),
+              (std::int64_t{1} << 26) - 4096);
+  if (model.max_payload_bytes > model.max_queue_bytes)
+    reader.complain("max_payload_bytes is above max_queue_bytes");
   model.max_attempts = int_or(reader, "max_attempts", model.max_attempts, 1, 100);
   model.attempt_timeout =
       reader.milliseconds_or("attempt_timeout_ms", model.attempt_timeout, kSmallestMs, kHourMs);

@@ -95,7 +95,8 @@ struct ModelConfig {
   // Deadline budget of a request that states none, [0, 3 600 000] ms. 0 = none: it waits for as
   // long as it takes.
   Duration default_deadline{0};
-  // Larger payloads are `bad_input`, [1, 2^26 - 4096] bytes.
+  // Larger payloads are `bad_input`, [1, 2^26 - 4096] bytes and at most max_queue_bytes.
+  // Default: 32 MiB or max_queue_bytes, whichever is less.
   std::size_t max_payload_bytes = 32U << 20;
 };
 
