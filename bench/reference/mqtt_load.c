@@ -3,6 +3,7 @@
 // Keeps WINDOW requests in flight and counts answers: the highest rate that a broker and a
 // service behind it can turn round (closed loop, so it says nothing about latency under a rate).
 // Usage: mqtt_load PORT QOS REQUEST_TOPIC RESULT_TOPIC WINDOW WARM_UP_S SECONDS PAYLOAD
+// PAYLOAD: the text itself, or @FILE for a file's bytes.
 // Prints one JSON line: answers, errors (answers that contain "error"), seconds, per_s.
 #include <mosquitto.h>
 #include <stdio.h>
@@ -22,6 +23,18 @@ static double now_s(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void read_payload(const char* path) {
+  FILE* in = fopen(path, "rb");
+  if (in == NULL) {
+    fprintf(stderr, "mqtt_load: cannot open %s\n", path);
+    exit(2);
+  }
+  static char bytes[16 << 20];
+  payload_length = (int)fread(bytes, 1, sizeof(bytes), in);
+  payload = bytes;
+  fclose(in);
 }
 
 static void send_one(struct mosquitto* client) {
@@ -55,6 +68,7 @@ int main(int argc, char** argv) {
   const double seconds = atof(argv[7]);
   payload = argv[8];
   payload_length = (int)strlen(payload);
+  if (payload[0] == '@') read_payload(payload + 1);
   mosquitto_lib_init();
   struct mosquitto* client = mosquitto_new("bare-load", true, NULL);
   mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);

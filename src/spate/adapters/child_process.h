@@ -32,14 +32,14 @@ class io_context;
 namespace spate::adapters {
 
 struct ChildSpec {
-  std::vector<std::string> argv;  // argv[0]: the program, a path or a name looked up in PATH
-  std::vector<std::pair<std::string, std::string>> env;  // added to, or in place of, our own
-  std::filesystem::path log_file;     // stdout and stderr are appended to it; empty = ours
-  std::filesystem::path working_dir;  // empty = ours
+  std::vector<std::string> argv{};  // argv[0]: the program, a path or a name looked up in PATH
+  std::vector<std::pair<std::string, std::string>> env{};  // added to, or in place of, our own
+  std::filesystem::path log_file{};     // stdout and stderr are appended to it; empty = ours
+  std::filesystem::path working_dir{};  // empty = ours
   // Sent to the child by the kernel when we die (SIGTERM, SIGKILL); nothing = it lives on.
-  std::optional<int> parent_death_signal;
+  std::optional<int> parent_death_signal{};
   // `cgroup.procs` files the child writes itself into before exec.
-  std::vector<std::filesystem::path> cgroup_procs;
+  std::vector<std::filesystem::path> cgroup_procs{};
   // A process group of its own: Ctrl-C at the terminal reaches us only, and we end it in order.
   bool own_process_group = true;
 };

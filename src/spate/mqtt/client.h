@@ -26,32 +26,9 @@
 #include "spate/base/clock.h"
 #include "spate/base/result.h"
 #include "spate/mqtt/messages.h"
+#include "spate/mqtt/options.h"
 
 namespace spate::mqtt {
-
-struct ClientOptions {
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 1883;
-  std::string client_id;  // required; a session is known to the broker by it
-  std::string username;   // "" = none
-  std::string password;
-  bool clean_start = false;               // of the first connect; later ones always resume
-  std::uint32_t session_expiry_s = 300;   // 0 = the session ends with the connection
-  std::uint16_t receive_maximum = 65535;  // what the broker may have in flight to this client
-  std::uint32_t maximum_packet_bytes = 64U << 20;  // larger packets are a protocol error
-  std::chrono::seconds keep_alive{15};
-  Duration connect_timeout = std::chrono::seconds(5);
-  Duration backoff_first = std::chrono::milliseconds(50);
-  Duration backoff_max = std::chrono::seconds(2);
-  std::size_t max_outbox_messages = 1'000'000;
-  std::size_t max_outbox_bytes = 256U << 20;
-  std::uint64_t seed = 1;  // for the backoff's jitter
-};
-
-struct Subscription {
-  std::string filter;
-  Qos qos = Qos::AtLeastOnce;
-};
 
 struct ClientHandlers {
   // The session is up. `resumed`: the broker still had it (what was unacknowledged comes again).
@@ -64,22 +41,9 @@ struct ClientHandlers {
   std::function<void(const Subscription&, Status)> on_subscribed;
 };
 
-struct ClientStats {
-  std::uint64_t connects = 0;
-  std::uint64_t disconnects = 0;
-  std::uint64_t messages_in = 0;
-  std::uint64_t messages_out = 0;
-  std::uint64_t redelivered_in = 0;  // DUP messages swallowed because their handle was still open
-  std::uint64_t resent_out = 0;
-  std::size_t outbox_messages = 0;    // waiting or unacknowledged now
-  std::size_t unacknowledged_in = 0;  // delivered, not yet acknowledged by the application
-};
-
 class Client {
  public:
-  // Called once per accepted QoS 1 publish, when the broker has acknowledged it (possibly with
-  // an error reason code).
-  using Published = std::function<void(ReasonCode)>;
+  using Published = mqtt::Published;
 
   // Borrows loop and clock, which must outlive it.
   Client(boost::asio::io_context& loop, Clock& clock, ClientOptions options,
@@ -95,13 +59,15 @@ class Client {
 
   // Kept for the client's life and made again after every connect that did not resume.
   void subscribe(Subscription subscription);
+  // Ends a subscription of that exact filter. What the broker has in flight may still arrive.
+  void unsubscribe(const std::string& filter);
 
   // Exhausted when the outbox is full, Unavailable for QoS 0 while disconnected, InvalidArgument
   // for a topic that is empty or has wildcards or a packet above the broker's maximum.
   Status publish(Message message, Published done = nullptr);
 
   // Acknowledges a received message; the handle is void afterwards. A SPATE_CHECK guards against
-  // acknowledging twice.
+  // acknowledging twice. When the broker has lost the session since, this does nothing but count.
   void ack(AckHandle handle, ReasonCode reason = ReasonCode::Success);
 
   bool connected() const;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,9 +41,19 @@ enum class ReasonCode : std::uint8_t {
   Success = 0x00,
   NoMatchingSubscribers = 0x10,
   UnspecifiedError = 0x80,
+  MalformedPacket = 0x81,
+  ProtocolError = 0x82,
+  BadUserNameOrPassword = 0x86,
   NotAuthorized = 0x87,
-  QuotaExceeded = 0x97,
+  ServerShuttingDown = 0x8B,
+  SessionTakenOver = 0x8E,
   PacketTooLarge = 0x95,
+  QuotaExceeded = 0x97,
 };
+
+constexpr bool is_failure(ReasonCode reason) { return static_cast<std::uint8_t>(reason) >= 0x80; }
+
+// "not authorized (0x87)": the standard's words for failures, "success (0x..)" below 0x80.
+std::string to_string(ReasonCode reason);
 
 }  // namespace spate::mqtt
