@@ -12,6 +12,12 @@ find_package(OpenSSL REQUIRED)
 find_package(Eigen3 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(simdjson REQUIRED)
+# Its own CMake package insists on the command-line tool, which libxgboost-dev does not bring.
+find_path(XGBOOST_INCLUDE_DIR xgboost/c_api.h REQUIRED)
+find_library(XGBOOST_LIBRARY xgboost REQUIRED)
+add_library(xgboost::xgboost UNKNOWN IMPORTED)
+set_target_properties(xgboost::xgboost PROPERTIES IMPORTED_LOCATION "${XGBOOST_LIBRARY}"
+  INTERFACE_INCLUDE_DIRECTORIES "${XGBOOST_INCLUDE_DIR}")
 if(SPATE_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -111,11 +111,14 @@ Result<TrainingData> from_dataset(const TableBuildOptions& options) {
   } catch (const nlohmann::json::exception&) {
     return wrong(file.string() + ": expected \"target\" (a column) and \"features\" (a list)");
   }
+  const std::string task = description.value("task", "");
   auto fit = read_training_table(options.dataset / "train.csv", target, features);
   if (!fit) return fit.error();
   auto held_out = read_training_table(options.dataset / "held_out.csv", target, features);
   if (!held_out) return held_out.error();
   TrainingData data;
+  if (task == to_string(Task::Regression)) data.task = Task::Regression;
+  if (task == to_string(Task::Classification)) data.task = Task::Classification;
   describe_missing(*fit, data.notes);
   data.how_split = fmt::format("{} rows of train.csv to fit, {} of held_out.csv to judge",
                                fit->rows(), held_out->rows());

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,7 @@ struct TrainingData {
   TrainingTable held_out;          // may be empty
   TrainingTable final_fit;         // rows for the model that is saved
   bool refit = false;              // final_fit is fit and held_out together
+  std::optional<Task> task;        // as dataset.json says
   std::string how_split;           // a sentence
   std::vector<std::string> notes;  // sentences: rows dropped, cells missing
 };
