@@ -17,6 +17,8 @@ function(spate_plugin name)
   target_include_directories(spate_${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   target_link_libraries(spate_${name} PRIVATE ${arg_LIBS} spate_build_flags)
   set_target_properties(spate_${name} PROPERTIES PREFIX "lib")
+  # The module has its own copies of our static libraries; only its entry points are exported.
+  target_link_options(spate_${name} PRIVATE -Wl,--exclude-libs,ALL)
 endfunction()
 
 # spate_test(<kind> <file>... NAME <name> [LIBS <target>...] [TIMEOUT <seconds>])

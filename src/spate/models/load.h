@@ -26,10 +26,11 @@ struct LoadOptions {
 Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& directory,
                                           const LoadOptions& options = {});
 
-// Maps the module of `kind` (once per process; it stays mapped) and returns the address of its
+// Maps lib/libspate_<name>.so (once per process; it stays mapped) and returns the address of its
 // exported `symbol`. NotFound: the module or a library it needs is missing, and how to get it.
-// For what a module offers beside serving, such as training (xgboost/train.h).
-Result<void*> module_symbol(const std::string& kind, const std::string& symbol);
+// `name`: lower-case letters, digits and _. For what is not a model to load, such as training
+// (xgboost/train.h) or the image generator ("surface").
+Result<void*> module_symbol(const std::string& name, const std::string& symbol);
 
 // What a model module exports, as `extern "C" spate::models::ModelModule spate_model_module()`.
 constexpr int kModuleAbi = 1;

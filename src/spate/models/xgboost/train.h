@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Training of xgboost models. The code is in the module, which alone maps libxgboost; the
-// command `spate model build xgboost` reaches it through module_symbol("xgboost",
+// command `spate model build xgboost` reaches it through module_symbol("model_xgboost",
 // "spate_xgboost_training").
 #pragma once
 
@@ -36,6 +36,7 @@ Result<BuildReport> train_xgboost(const TrainOptions& options);
 struct Training {
   Result<BuildReport> (*train)(const TrainOptions&) = nullptr;
 };
+constexpr const char* kTrainingModule = "model_xgboost";
 constexpr const char* kTrainingSymbol = "spate_xgboost_training";
 
 }  // namespace spate::models::xgboost
