@@ -51,6 +51,24 @@ void Histogram::merge(const Histogram& other) {
   sum_ns_ += other.sum_ns_;
 }
 
+Histogram Histogram::since(const Histogram& earlier) const {
+  Histogram out;
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    const std::uint64_t before = i < earlier.buckets_.size() ? earlier.buckets_[i] : 0;
+    if (buckets_[i] <= before) continue;
+    const std::uint64_t added = buckets_[i] - before;
+    if (i >= out.buckets_.size()) out.buckets_.resize(i + 1);
+    out.buckets_[i] = added;
+    out.count_ += added;
+    const Duration low{i == 0 ? 0 : upper_end(i - 1) + 1};
+    out.min_ = std::min(out.min_, std::max(low, min_));
+    out.max_ = std::max(out.max_, std::min(Duration{upper_end(i)}, max_));
+  }
+  out.overflow_ = overflow_ - std::min(overflow_, earlier.overflow_);
+  out.sum_ns_ = std::max(0.0, sum_ns_ - earlier.sum_ns_);
+  return out;
+}
+
 void Histogram::clear() { *this = Histogram{}; }
 
 double Histogram::mean_s() const {

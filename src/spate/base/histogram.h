@@ -25,6 +25,9 @@ class Histogram {
 
   void record(Duration value, std::uint64_t count = 1);
   void merge(const Histogram& other);
+  // What was recorded since `earlier`, an earlier copy of this histogram. Its min() and max()
+  // are bucket ends. Values that `earlier` has and this one lacks count as none.
+  Histogram since(const Histogram& earlier) const;
   void clear();
 
   std::uint64_t count() const { return count_; }

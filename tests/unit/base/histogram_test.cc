@@ -79,5 +79,20 @@ TEST(Histogram, MergesAndSurvivesJson) {
       ConfigError);
 }
 
+TEST(Histogram, SinceHoldsWhatWasAdded) {
+  Histogram all;
+  all.record(std::chrono::milliseconds(1), 5);
+  const Histogram before = all;
+  EXPECT_EQ(all.since(before).count(), 0U);
+  all.record(std::chrono::milliseconds(100), 3);
+  all.record(std::chrono::milliseconds(1), 1);
+  const Histogram added = all.since(before);
+  EXPECT_EQ(added.count(), 4U);
+  EXPECT_EQ(added.count_at_most(std::chrono::milliseconds(50)), 1U);
+  EXPECT_NEAR(to_ms(added.quantile(0.99)), 100.0, 1.0);
+  EXPECT_NEAR(added.mean_s(), 0.07525, 1e-9);
+  EXPECT_EQ(before.since(all).count(), 0U);
+}
+
 }  // namespace
 }  // namespace spate
