@@ -19,27 +19,27 @@
 namespace spate::scaling {
 
 struct ReplicaSpec {
-  std::string model;       // route
-  std::string model_path;  // model directory
-  std::string replica_id;  // unique in the run
+  std::string model{};       // route
+  std::string model_path{};  // model directory
+  std::string replica_id{};  // unique in the run
   double cpu_request = 0.0;
   double cpu_limit = 0.0;           // in force once ready; a starting replica is boosted (no limit)
   std::string mode = "throughput";  // "throughput" | "latency" (design 3.3)
 };
 
 struct ReplicaInfo {
-  std::string replica_id;
-  std::string model;
-  std::int64_t pid = 0;      // 0 when unknown
-  std::string container_id;  // "" when none
-  double cpu_limit = 0.0;    // in force now; 0 = none
+  std::string replica_id{};
+  std::string model{};
+  std::int64_t pid = 0;        // 0 when unknown
+  std::string container_id{};  // "" when none
+  double cpu_limit = 0.0;      // in force now; 0 = none
 };
 
 struct ReplicaEvent {
   enum class Kind { Started, Exited, LimitApplied, LimitFailed };
   Kind kind = Kind::Exited;
-  std::string replica_id;
-  std::string detail;     // why it exited (status or signal), what failed
+  std::string replica_id{};
+  std::string detail{};   // why it exited (status or signal), what failed
   bool expected = false;  // Exited: it had been asked to stop
 };
 

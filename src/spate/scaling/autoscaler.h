@@ -42,15 +42,15 @@
 namespace spate::scaling {
 
 struct ModelSettings {
-  std::string name;
-  std::string model_path;
+  std::string name{};
+  std::string model_path{};
   std::string mode = "throughput";
   double slo_latency_s = 1.0;
   double slo_target = 0.95;
   double cpu_request = 0.3;  // CPUs reserved by a replica at `cpu_limit`; follows the limit
   double cpu_limit = 0.3;    // CPUs a replica starts with
   int replicas = 1;          // at the start
-  Bounds bounds;
+  Bounds bounds{};
   bool scaled = true;  // false: the strategy does not see it; replicas and limit stay
 };
 
@@ -75,18 +75,18 @@ struct Action {
     SetMaxBatch,  // `model`, `max_batch`
   };
   Kind kind = Kind::Start;
-  std::string model;
-  std::string replica_id;
-  ReplicaSpec spec;
+  std::string model{};
+  std::string replica_id{};
+  ReplicaSpec spec{};
   double cpu_limit = 0.0;
   Duration grace{0};
   int max_batch = 0;
 };
 
 struct MetricSeen {
-  std::string name;
-  std::string signal;
-  std::optional<double> value;  // unset: nothing was known
+  std::string name{};
+  std::string signal{};
+  std::optional<double> value{};  // unset: nothing was known
   int readings = 0;
   double age_s = 0.0;  // of the newest reading
 };
@@ -94,18 +94,18 @@ struct MetricSeen {
 // One decision of the strategy for one model, with what it saw and what became of it.
 struct DecisionRecord {
   TimePoint at{};
-  std::string strategy;
-  std::string model;
-  std::vector<MetricSeen> inputs;
+  std::string strategy{};
+  std::string model{};
+  std::vector<MetricSeen> inputs{};
   int from_replicas = 0;
   double from_cpu_limit = 0.0;
   int asked_replicas = 0;  // by the strategy, before the limits
   double asked_cpu_limit = 0.0;
   int to_replicas = 0;
   double to_cpu_limit = 0.0;
-  std::string reason;
-  std::string clipped_by;  // "" when no limit changed it
-  std::string direction;   // "up" | "down" | "hold"
+  std::string reason{};
+  std::string clipped_by{};  // "" when no limit changed it
+  std::string direction{};   // "up" | "down" | "hold"
   std::uint64_t generation = 0;
 };
 
@@ -114,17 +114,17 @@ struct ScalingEvent {
   TimePoint at{};
   // replica_started | ready | first_answer | limit_applied | limit_failed | draining | gone |
   // failed | start_timeout | adopted
-  std::string event;
-  std::string model;
-  std::string replica;
+  std::string event{};
+  std::string model{};
+  std::string replica{};
   // Since the decision that caused it (a start, a limit or a drain); unset when none did.
-  std::optional<Duration> after;
-  std::string detail;
+  std::optional<Duration> after{};
+  std::string detail{};
 };
 
 // What exists and what is wanted, for series, metrics and the API.
 struct ModelStatus {
-  std::string model;
+  std::string model{};
   int wanted = 0;
   double cpu_limit = 0.0;  // wanted, per replica
   int ready = 0;
@@ -134,8 +134,8 @@ struct ModelStatus {
   double cpu_reserved = 0.0;
   std::uint64_t generation = 0;
   std::uint64_t failures = 0;  // replicas that died or never became ready
-  std::string last_failure;    // why the last one did
-  std::vector<ReplicaView> replicas;
+  std::string last_failure{};  // why the last one did
+  std::vector<ReplicaView> replicas{};
 };
 
 class Autoscaler {

@@ -19,7 +19,7 @@ struct Limited {
   double cpu_limit = 0.0;
   // What changed the request: "max_replicas", "min_replicas", "max_cpu", "min_cpu",
   // "cpu_ceiling", joined by "+"; "" when nothing did.
-  std::string clipped_by;
+  std::string clipped_by{};
 };
 
 // Clips `replicas` and `cpu_limit` (CPUs per replica, finite) to the bounds: replica bounds,

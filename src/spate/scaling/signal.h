@@ -52,7 +52,7 @@ enum class Aggregate : std::uint8_t { Mean, Max, Last };
 
 // How a strategy wants a signal.
 struct MetricSpec {
-  std::string name;  // the strategy's own name for it
+  std::string name{};  // the strategy's own name for it
   Signal signal = Signal::CpuUsage;
   Duration period = std::chrono::seconds(1);  // a reading each
   Duration window = std::chrono::seconds(5);  // aggregated over the readings of the last …
@@ -66,7 +66,7 @@ struct MetricSpec {
 };
 
 struct ReplicaReading {
-  std::string replica;
+  std::string replica{};
   double value = 0.0;  // aggregated over the window for this replica
   TimePoint newest{};  // when the newest reading in it was taken
   int readings = 0;
@@ -82,12 +82,12 @@ struct TimedValue {
 struct MetricView {
   // The model's value. For per-replica signals: the mean over `replicas`. Unset when no reading
   // lies in the window: the strategy must hold.
-  std::optional<double> value;
+  std::optional<double> value{};
   TimePoint newest{};
-  int readings = 0;                      // per-replica signals: of the replica that has fewest
-  Duration covered{0};                   // the same
-  std::vector<ReplicaReading> replicas;  // per-replica signals only, in order of replica id
-  std::vector<TimedValue> history;       // only if asked for; oldest first
+  int readings = 0;                        // per-replica signals: of the replica that has fewest
+  Duration covered{0};                     // the same
+  std::vector<ReplicaReading> replicas{};  // per-replica signals only, in order of replica id
+  std::vector<TimedValue> history{};       // only if asked for; oldest first
 };
 
 }  // namespace spate::scaling

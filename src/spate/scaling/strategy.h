@@ -19,7 +19,7 @@ enum class ReplicaState : std::uint8_t { Starting, Ready, Draining, Parked };
 std::string_view to_string(ReplicaState state);
 
 struct ReplicaView {
-  std::string id;
+  std::string id{};
   ReplicaState state = ReplicaState::Starting;
   TimePoint created{};
   TimePoint state_since{};
@@ -40,35 +40,37 @@ struct Bounds {
 // One model, as this strategy's own samplers saw it: every value is as old, as
 // averaged and as incomplete as the imitated system would have had it.
 struct ModelView {
-  std::string model;
-  Bounds bounds;
+  std::string model{};
+  Bounds bounds{};
   double slo_latency_s = 0.0;
-  double slo_target = 0.0;            // 0 to 1
-  double cpu_request = 0.0;           // of a new replica, CPUs
-  double cpu_limit = 0.0;             // wanted now, CPUs per replica
-  int wanted_replicas = 0;            // of the last decision in force
-  std::vector<ReplicaView> replicas;  // in the order in which they were created
+  double slo_target = 0.0;              // 0 to 1
+  double cpu_request = 0.0;             // of a replica at initial_cpu_limit, CPUs
+  double cpu_limit = 0.0;               // wanted now, CPUs per replica
+  double initial_cpu_limit = 0.0;       // what the scenario started with
+  int wanted_replicas = 0;              // of the last decision in force
+  std::vector<ReplicaView> replicas{};  // in the order in which they were created
   // How long the last replicas took from the decision until ready, oldest first, at most 16.
-  std::vector<Duration> start_ups;
-  std::vector<MetricView> metrics;  // in the order of needs().metrics
+  std::vector<Duration> start_ups{};
+  std::vector<MetricView> metrics{};  // in the order of needs().metrics
 };
 
 struct Observation {
   TimePoint now{};
-  std::vector<ModelView> models;
+  std::vector<ModelView> models{};
 };
 
 struct Target {
-  int replicas = 0;                 // how many should exist, starting ones included
-  std::optional<double> cpu_limit;  // CPUs per replica; unset = leave as it is
-  std::optional<int> max_batch;
-  std::optional<std::string> variant;
-  std::string reason;  // one phrase for the report, e.g. "CPU 0.93 of limit over 5 s is above 0.80"
+  int replicas = 0;                   // how many should exist, starting ones included
+  std::optional<double> cpu_limit{};  // CPUs per replica; unset = leave as it is
+  std::optional<int> max_batch{};
+  std::optional<std::string> variant{};
+  std::string
+      reason{};  // one phrase for the report, e.g. "CPU 0.93 of limit over 5 s is above 0.80"
 };
 
 struct Needs {
   Duration tick = std::chrono::seconds(1);
-  std::vector<MetricSpec> metrics;
+  std::vector<MetricSpec> metrics{};
 };
 
 class Strategy {

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fleet: the replicas of one model, and the reconciliation of what exists with what is wanted.
+// The rules are in autoscaler.h, whose Autoscaler owns one Fleet per model.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spate/scaling/autoscaler.h"
+
+namespace spate::scaling {
+
+class Fleet {
+ public:
+  Fleet(ModelSettings settings, const AutoscalerOptions& options);
+
+  const ModelSettings& settings() const { return settings_; }
+  int wanted() const { return wanted_; }
+  double cpu_limit() const { return cpu_limit_; }
+  std::uint64_t generation() const { return generation_; }
+  int next_number() const { return next_number_; }
+  const std::deque<Duration>& start_ups() const { return start_ups_; }
+
+  // What should exist from now on. Counts a generation when that is a change.
+  void want(TimePoint at, int replicas, double cpu_limit);
+  // Back from a snapshot.
+  void restore(int replicas, double cpu_limit, int next_number, std::uint64_t generation);
+  // Wants none, and starts none any more.
+  void shut_down(TimePoint at);
+
+  bool has(std::string_view replica) const;
+  bool empty() const { return replicas_.empty(); }
+  void set_in_flight(std::string_view replica, int in_flight);
+
+  void registered(TimePoint at, std::string_view replica);
+  void ready(TimePoint at, std::string_view replica);
+  void first_answer(TimePoint at, std::string_view replica);
+  void draining(TimePoint at, std::string_view replica);
+  void connection_lost(TimePoint at, std::string_view replica);
+  void event(TimePoint at, const ReplicaEvent& event);
+  void start_failed(TimePoint at, std::string_view replica, std::string_view why);
+  void observe(TimePoint at, const std::vector<ReplicaInfo>& existing);
+
+  std::vector<Action> reconcile(TimePoint now);
+  TimePoint next_wakeup() const;
+
+  std::vector<ReplicaView> views() const;
+  ModelStatus status() const;
+  std::vector<ScalingEvent> take_events();
+  // Ids of replicas that left the table since the last call.
+  std::vector<std::string> take_forgotten();
+
+ private:
+  struct Replica {
+    std::string id;
+    ReplicaState state = ReplicaState::Starting;
+    TimePoint created{};
+    TimePoint state_since{};
+    TimePoint deadline{};  // Starting: give up; Draining: stop again
+    bool was_ready = false;
+    bool answered = false;
+    bool adopted = false;
+    bool stop_asked = false;
+    int in_flight = 0;
+    double limit_in_force = 0.0;        // 0 = none
+    std::optional<double> limit_asked;  // of the actuator, since it was last ready
+    bool limit_by_decision = false;     // the limit follows a decision, not the end of the boost
+    TimePoint limit_asked_at{};
+    TimePoint limit_retry_at{};
+    std::optional<TimePoint> missing_since;  // not in the actuator's list
+  };
+
+  Replica* find(std::string_view id);
+  Replica& adopt(TimePoint at, std::string_view id, std::string_view how);
+  void move(Replica& replica, ReplicaState state, TimePoint at);
+  void remove(std::string_view id);
+  void failed(TimePoint at, const Replica& replica, const char* event, std::string why);
+  void note(TimePoint at, const char* event, const Replica& replica,
+            std::optional<Duration> after = std::nullopt, std::string detail = {});
+  void expire(TimePoint now, std::vector<Action>& actions);
+  void start_missing(TimePoint now, std::vector<Action>& actions);
+  void retire_surplus(TimePoint now, std::vector<Action>& actions);
+  void set_limits(TimePoint now, std::vector<Action>& actions);
+  void retire(TimePoint now, Replica& replica, Duration grace, std::vector<Action>& actions);
+  int live() const;
+  double reserved(const Replica& replica) const;
+
+  const ModelSettings settings_;
+  const AutoscalerOptions options_;
+  int wanted_ = 0;
+  double cpu_limit_ = 0.0;
+  std::uint64_t generation_ = 0;
+  TimePoint wanted_since_{};
+  TimePoint limit_since_{};
+  bool shutting_down_ = false;
+  int next_number_ = 1;
+  std::vector<Replica> replicas_;  // in order of creation
+  int strikes_ = 0;                // failures in a row
+  TimePoint start_allowed_at_{};
+  TimePoint last_failure_at_{};
+  std::uint64_t failures_ = 0;
+  std::string last_failure_;
+  std::deque<Duration> start_ups_;
+  std::vector<ScalingEvent> events_;
+  std::vector<std::string> forgotten_;
+};
+
+}  // namespace spate::scaling
