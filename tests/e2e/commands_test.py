@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a newcomer meets it: help that documents, errors that say what to do."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from system import ROOT, SPATE  # noqa: E402
+
+
+def spate(*args, **options):
+    return subprocess.run([str(SPATE), *args], capture_output=True, text=True, cwd=ROOT, timeout=60, **options)
+
+
+def subcommands(text):
+    part = text.split("Subcommands:", 1)
+    return re.findall(r"^  ([a-z0-9-]+) ", part[1], re.M) if len(part) == 2 else []
+
+
+class Commands(unittest.TestCase):
+    def test_every_command_documents_itself(self):
+        seen = []
+
+        def visit(path):
+            result = spate(*path, "--help")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertGreater(len(result.stdout), 100, path)
+            for name in subcommands(result.stdout):
+                seen.append([*path, name])
+                visit([*path, name])
+
+        visit([])
+        names = {" ".join(path) for path in seen}
+        for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies"):
+            self.assertIn(wanted, names)
+
+    def test_version(self):
+        self.assertRegex(spate("--version").stdout, r"^\d+\.\d+\.\d+\n$")
+
+    def expect_refusal(self, *args, says):
+        result = spate(*args)
+        self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+        for word in says:
+            self.assertIn(word, result.stderr)
+
+    def test_missing_things_are_named_with_the_remedy(self):
+        self.expect_refusal("run", "scenarios/nonesuch.yaml", "--strategy", "none", says=["scenarios/nonesuch.yaml"])
+        self.expect_refusal("run", "scenarios/demo.yaml", "--strategy", "horizontl", says=["horizontal"])
+        result = spate("model", "info", "var/models/nonesuch")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("spate model build", result.stderr)
+
+    def test_a_scenario_is_read_strictly(self):
+        text = (ROOT / "scenarios/demo.yaml").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = pathlib.Path(folder) / "wrong.yaml"
+            wrong.write_text(text.replace("latency_ms: ", "latency_msec: ", 1))
+            line = text[: text.index("latency_ms: ")].count("\n") + 1
+            self.expect_refusal("run", str(wrong), "--strategy", "none", says=[f"wrong.yaml:{line}:", "latency_ms"])
+
+    def test_doctor_says_what_the_machine_offers(self):
+        result = spate("doctor")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        for word in ("mosquitto", "ONNX Runtime", "XGBoost", "cgroup", "CPU", "Docker"):
+            self.assertIn(word, result.stdout)
+
+    def test_a_missing_broker_program_is_named(self):
+        env = dict(os.environ, PATH="/nonexistent")
+        result = spate("doctor", env=env)
+        self.assertEqual(result.returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
