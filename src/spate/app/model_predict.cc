@@ -172,8 +172,13 @@ int report(const PredictSettings& settings, const models::Manifest& manifest,
     }
   }
   std::fflush(stdout);
-  for (const auto& skipped : samples.skipped) {
-    fmt::print(stderr, "spate: {}: left out: {}\n", skipped.source, skipped.reason);
+  constexpr std::size_t kNamed = 20;
+  for (std::size_t i = 0; i < samples.skipped.size() && i < kNamed; ++i) {
+    fmt::print(stderr, "spate: {}: left out: {}\n", samples.skipped[i].source,
+               samples.skipped[i].reason);
+  }
+  if (samples.skipped.size() > kNamed) {
+    fmt::print(stderr, "spate: and {} more left out\n", samples.skipped.size() - kNamed);
   }
   if (quiet) {
     const auto written = write_expected(settings.expected, manifest, answers);
