@@ -19,6 +19,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "spate/adapters/fd.h"
 #include "spate/base/check.h"
 #include "spate/base/files.h"
 
@@ -32,21 +33,6 @@ int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pi
 int pidfd_send_signal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U));
 }
-
-// Closes what it holds. Only descriptors of ours, so errors of close() do not matter.
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 enum class Step : int { None, Cgroup, ParentDeath, ParentGone, WorkingDir, Redirect, Exec };
 

@@ -44,6 +44,14 @@ Duration read_clock(clockid_t id) {
 Duration process_cpu_time() { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 Duration thread_cpu_time() { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
+std::optional<Duration> cpu_time_of_process(std::int64_t pid) {
+  clockid_t id{};
+  timespec t{};
+  if (clock_getcpuclockid(static_cast<pid_t>(pid), &id) != 0) return std::nullopt;
+  if (clock_gettime(id, &t) != 0) return std::nullopt;
+  return std::chrono::seconds(t.tv_sec) + Duration(t.tv_nsec);
+}
+
 Duration process_age() {
   std::ifstream file("/proc/self/stat");
   std::string text;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "spate/base/clock.h"
 
@@ -37,6 +39,8 @@ TimePoint monotonic_now();
 WallTime wall_clock_now();
 // CPU time (user and system) that this process, or the calling thread, has used.
 Duration process_cpu_time();
+// The same of any process, by its pid (CPU clocks need no rights); nothing when it is gone.
+std::optional<Duration> cpu_time_of_process(std::int64_t pid);
 Duration thread_cpu_time();
 // How long ago this process was forked, to 10 ms; 0 when /proc cannot be read.
 Duration process_age();

@@ -113,12 +113,13 @@ struct DecisionRecord {
 struct ScalingEvent {
   TimePoint at{};
   // replica_started | ready | first_answer | limit_applied | limit_failed | draining | gone |
-  // failed | start_timeout | adopted
+  // failed | start_timeout | adopted. Every replica's last one is `gone`.
   std::string event{};
   std::string model{};
   std::string replica{};
   // Since the decision that caused it (a start, a limit or a drain); unset when none did.
   std::optional<Duration> after{};
+  std::optional<double> cpu_limit{};  // limit_applied: CPUs in force now
   std::string detail{};
 };
 

@@ -121,6 +121,7 @@ void Fleet::note(TimePoint at, const char* event, const Replica& replica,
                      .model = settings_.name,
                      .replica = replica.id,
                      .after = after,
+                     .cpu_limit = {},
                      .detail = std::move(detail)});
 }
 
@@ -187,6 +188,7 @@ void Fleet::event(TimePoint at, const ReplicaEvent& event) {
       note(at, "limit_applied", *replica,
            replica->limit_by_decision ? std::optional(at - replica->limit_asked_at) : std::nullopt,
            fmt::format("{:g} CPU", replica->limit_in_force));
+      events_.back().cpu_limit = replica->limit_in_force;
       break;
     case ReplicaEvent::Kind::LimitFailed:
       replica->limit_asked.reset();
@@ -194,10 +196,11 @@ void Fleet::event(TimePoint at, const ReplicaEvent& event) {
       note(at, "limit_failed", *replica, std::nullopt, event.detail);
       break;
     case ReplicaEvent::Kind::Exited:
-      if (event.expected || replica->state == ReplicaState::Draining) {
+      if (replica->state == ReplicaState::Draining) {
         note(at, "gone", *replica, at - replica->state_since, event.detail);
       } else {
-        failed(at, *replica, "failed", event.detail);
+        if (!event.expected) failed(at, *replica, "failed", event.detail);
+        note(at, "gone", *replica, std::nullopt, event.detail);
       }
       remove(event.replica_id);
       break;
@@ -208,6 +211,7 @@ void Fleet::start_failed(TimePoint at, std::string_view id, std::string_view why
   const Replica* replica = find(id);
   if (replica == nullptr) return;
   failed(at, *replica, "failed", std::string(why));
+  note(at, "gone", *replica, std::nullopt, std::string(why));
   remove(std::string(id));
 }
 

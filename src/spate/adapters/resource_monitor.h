@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ResourceMonitor: CPU, memory and throttling of every component: the gateway itself, broker,
+// influx, and each worker; from cgroup files where a component has a group, else from /proc. A
+// full reading costs some 20 µs per component, so the control loop takes CPU several times a
+// second.
+//
+// Broker and influx are known by pid files <run>/components/<name>.pid, which whoever starts
+// them writes.
+//
+// Threads: one at a time. It keeps no readings: totals go out, differences are the caller's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spate/adapters/cgroup.h"
+#include "spate/adapters/child_process.h"
+#include "spate/scaling/actuator.h"
+#include "spate/scaling/sampler.h"
+
+namespace spate::adapters {
+
+struct ComponentReading {
+  std::string component{};          // gateway | broker | influx | worker
+  std::string model{};              // workers only
+  std::string replica{};            // workers only
+  double cpu_seconds = 0.0;         // total since it started
+  std::uint64_t memory_bytes = 0;   // resident
+  std::uint64_t private_bytes = 0;  // resident and not shared with a file
+  std::uint64_t cfs_periods = 0;
+  std::uint64_t cfs_throttled_periods = 0;
+};
+
+class ResourceMonitor {
+ public:
+  // Where a worker's group is; nullptr for none. Nothing = no worker has one.
+  using GroupOf = std::function<const Cgroup*(const std::string& replica)>;
+
+  // `components`: folder of pid files; it need not exist yet.
+  ResourceMonitor(std::filesystem::path components, GroupOf group_of);
+
+  // CPU total and throttling of one worker; nothing when it is gone.
+  std::optional<scaling::RawReplica> read_worker_cpu(const scaling::ReplicaInfo& worker) const;
+
+  // Everything that runs now. Looks for new pid files.
+  std::vector<ComponentReading> read_all(const std::vector<scaling::ReplicaInfo>& workers);
+
+ private:
+  void look_for_components();
+
+  const std::filesystem::path components_;
+  const GroupOf group_of_;
+  std::map<std::string, ProcessIdentity> known_;  // by component
+};
+
+}  // namespace spate::adapters
