@@ -30,15 +30,16 @@
 
 namespace spate::mqtt {
 
+// Any of them may be empty. Without on_message, QoS 1 messages are acknowledged and dropped.
 struct ClientHandlers {
   // The session is up. `resumed`: the broker still had it (what was unacknowledged comes again).
-  std::function<void(bool resumed)> on_connected;
+  std::function<void(bool resumed)> on_connected{};
   // The link is gone or could not be made; the client tries again after `retry_in`.
-  std::function<void(const Error& why, Duration retry_in)> on_disconnected;
+  std::function<void(const Error& why, Duration retry_in)> on_disconnected{};
   // `handle` is AckHandle::None for QoS 0. The message may be moved from.
-  std::function<void(Message&& message, AckHandle handle)> on_message;
+  std::function<void(Message&& message, AckHandle handle)> on_message{};
   // The outcome of a subscription at the broker (after every connect that did not resume).
-  std::function<void(const Subscription&, Status)> on_subscribed;
+  std::function<void(const Subscription&, Status)> on_subscribed{};
 };
 
 class Client {

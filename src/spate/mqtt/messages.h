@@ -16,16 +16,17 @@ enum class Qos : std::uint8_t { AtMostOnce = 0, AtLeastOnce = 1 };
 
 // An application message with the MQTT 5 properties that Spate uses.
 struct Message {
-  std::string topic;
-  std::string payload;
+  std::string topic{};
+  std::string payload{};
   Qos qos = Qos::AtLeastOnce;
   bool retain = false;
   bool duplicate = false;  // received only: the broker sent it before
-  std::string content_type;
-  std::string response_topic;
-  std::string correlation_data;
-  std::optional<std::uint32_t> expiry_s;
-  std::vector<std::pair<std::string, std::string>> user_properties;  // order kept, names may repeat
+  std::string content_type{};
+  std::string response_topic{};
+  std::string correlation_data{};
+  std::optional<std::uint32_t> expiry_s{};
+  std::vector<std::pair<std::string, std::string>>
+      user_properties{};  // order kept, names may repeat
 
   // First user property of that name.
   const std::string* user_property(std::string_view name) const;

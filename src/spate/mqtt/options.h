@@ -17,9 +17,9 @@ namespace spate::mqtt {
 struct ClientOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 1883;
-  std::string client_id;  // required; a session is known to the broker by it
-  std::string username;   // "" = none
-  std::string password;
+  std::string client_id{};  // required; a session is known to the broker by it
+  std::string username{};   // "" = none
+  std::string password{};
   bool clean_start = false;               // of the first connect; later ones always resume
   std::uint32_t session_expiry_s = 300;   // 0 = the session ends with the connection
   std::uint16_t receive_maximum = 65535;  // what the broker may have in flight to this client
@@ -39,7 +39,7 @@ struct ClientOptions {
 using Published = std::function<void(ReasonCode)>;
 
 struct Subscription {
-  std::string filter;
+  std::string filter{};
   Qos qos = Qos::AtLeastOnce;
 };
 
