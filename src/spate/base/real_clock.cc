@@ -91,6 +91,7 @@ struct RealClock::State : std::enable_shared_from_this<RealClock::State> {
       const std::lock_guard lock(mutex);
       if (closed || pending.empty()) {
         armed_for.reset();
+        timer.cancel();  // a loop with nothing else to do must be able to end
         return;
       }
       when = pending.begin()->first.first;
@@ -133,10 +134,14 @@ struct RealClock::State : std::enable_shared_from_this<RealClock::State> {
 RealClock::RealClock(boost::asio::io_context& loop) : state_(std::make_shared<State>(loop)) {}
 
 RealClock::~RealClock() {
-  const std::lock_guard lock(state_->mutex);
-  state_->closed = true;
-  state_->pending.clear();
-  state_->due.clear();
+  std::map<State::Key, Task> dropped;  // destroyed unlocked: a task's captures may call back
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->closed = true;
+    dropped.swap(state_->pending);
+    state_->due.clear();
+  }
+  boost::asio::post(state_->loop, [state = state_] { state->arm(); });
 }
 
 TimePoint RealClock::now() const { return monotonic_now(); }
@@ -157,11 +162,15 @@ TimerId RealClock::call_at(TimePoint when, Task task) {
 }
 
 bool RealClock::cancel(TimerId id) {
+  std::map<State::Key, Task>::node_type dropped;  // destroyed unlocked, as above
   const std::lock_guard lock(state_->mutex);
   const auto entry = state_->due.find(static_cast<std::uint64_t>(id));
   if (entry == state_->due.end()) return false;
-  state_->pending.erase(State::Key{entry->second, entry->first});
+  dropped = state_->pending.extract(State::Key{entry->second, entry->first});
   state_->due.erase(entry);
+  if (state_->pending.empty()) {
+    boost::asio::post(state_->loop, [state = state_] { state->arm(); });
+  }
   return true;
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -55,6 +56,37 @@ TEST(VirtualClock, MovesOnlyWhenTold) {
   EXPECT_EQ(clock.run_for(milliseconds(4)), 1U);
   EXPECT_EQ(seen, start + milliseconds(5));
   EXPECT_EQ(clock.now(), start + milliseconds(8));
+}
+
+TEST(RealClock, WithoutTasksTheLoopCanEnd) {
+  boost::asio::io_context loop;
+  RealClock clock(loop);
+  const TimerId far = clock.call_after(std::chrono::hours(1), [] { FAIL() << "ran"; });
+  clock.post([&] { EXPECT_TRUE(clock.cancel(far)); });
+  loop.run();  // returns, or the test times out
+  {
+    RealClock passing(loop);
+    passing.call_after(std::chrono::hours(1), [] { FAIL() << "ran"; });
+    loop.restart();
+    loop.poll();
+  }
+  loop.run();
+}
+
+TEST(RealClock, ADroppedTaskMayCallBack) {
+  boost::asio::io_context loop;
+  RealClock clock(loop);
+  const TimerId other = clock.call_after(std::chrono::hours(1), [] {});
+  struct Canceller {
+    RealClock& clock;
+    TimerId id;
+    ~Canceller() { clock.cancel(id); }
+  };
+  auto held = std::shared_ptr<Canceller>(new Canceller{clock, other});
+  const TimerId id = clock.call_after(std::chrono::hours(1), [held] {});
+  held.reset();
+  EXPECT_TRUE(clock.cancel(id));
+  EXPECT_FALSE(clock.cancel(other)) << "the destructor had cancelled it";
 }
 
 TEST(RealClock, TakesTasksFromOtherThreads) {
