@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "spate/base/check.h"
-#include "spate/base/log.h"
 #include "spate/mqtt/client.h"
 
 namespace spate::influx {
@@ -32,7 +31,7 @@ struct Generator::Impl : std::enable_shared_from_this<Generator::Impl> {
   void link_is_up();
   void on_message(mqtt::Message&& message, mqtt::AckHandle handle);
   void pace();
-  bool send(std::size_t request, TimePoint now);
+  void send(std::size_t request, TimePoint now);
   mqtt::Message message_for(std::size_t request) const;
   void settle(Duration for_at_most);
   void check_settled();
@@ -102,12 +101,11 @@ void Generator::Impl::make_clients() {
   common.max_outbox_bytes = options.max_outbox_bytes;
 
   // Handlers hold a bare pointer: the clients are members and call nothing after stop().
-  const auto on_disconnected = [this](const Error& why, Duration retry_in) {
+  const auto on_disconnected = [this](const Error& why, Duration) {
     link_error = why.message;
     if (stage == Stage::Connecting) return;
     ++report.disconnects;
     report.last_disconnect = why.message;
-    spdlog::warn("lost the broker: {}; trying again in {:.0f} ms", why.message, to_ms(retry_in));
   };
   mqtt::ClientHandlers sending;
   sending.on_connected = [this](bool) {
@@ -202,7 +200,7 @@ mqtt::Message Generator::Impl::message_for(std::size_t request) const {
   return message;
 }
 
-bool Generator::Impl::send(std::size_t request, TimePoint now) {
+void Generator::Impl::send(std::size_t request, TimePoint now) {
   mqtt::Client::Published published;
   if (options.qos != mqtt::Qos::AtMostOnce) {
     published = [this, request](mqtt::ReasonCode reason) {
@@ -213,12 +211,13 @@ bool Generator::Impl::send(std::size_t request, TimePoint now) {
     };
   }
   const Status status = publisher->publish(message_for(request), std::move(published));
-  if (!status) {
+  if (!status && status.error().code != ErrorCode::InvalidArgument) {
     verifier.shed(request);
-    return false;
+    return;
   }
   verifier.sent(request, now - origin);
-  return true;
+  // A packet above the broker's maximum.
+  if (!status) verifier.refused_by_broker(request);
 }
 
 void Generator::Impl::settle(Duration for_at_most) {
