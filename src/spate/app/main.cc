@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   // The one list of subcommands, in the order in which --help shows them.
   spate::app::add_dataset_command(app, run);
   spate::app::add_model_command(app, run);
+  spate::app::add_worker_command(app, run);
   spate::app::add_influx_command(app, run);
 
   CLI11_PARSE(app, argc, argv);
