@@ -28,6 +28,7 @@ void add_counts(std::map<std::string, double>& to, const std::map<std::string, d
 void counts_from_series(const std::vector<InfluxSample>& samples, ModelResult& out) {
   double weight = 0.0;
   for (const auto& s : samples) {
+    out.asked += s.planned;
     out.sent += s.sent;
     out.answered += s.answered;
     out.in_time += s.in_time;
@@ -44,6 +45,7 @@ void counts_from_series(const std::vector<InfluxSample>& samples, ModelResult& o
 
 void counts_from_summary(const Json& m, ModelResult& out) {
   out.sent = number_of(m, "sent");
+  out.asked = m.contains("planned") ? number_of(m, "planned") : out.sent;
   out.answered = number_of(m, "answered");
   out.in_time = number_of(m, "in_time");
   out.wrong = number_of(m, "wrong");
@@ -65,7 +67,7 @@ void counts_from_summary(const Json& m, ModelResult& out) {
 
 void judge_surges(const Json& scenario_model, const std::vector<InfluxSample>& samples,
                   double measured_s, ModelResult& out) {
-  double sent = 0.0;
+  double asked = 0.0;
   double in_time = 0.0;
   for (const Json& entry : child(child(scenario_model, "demand"), "surges")) {
     Surge surge{number_of(entry, "from_s"), number_of(entry, "until_s"),
@@ -73,26 +75,26 @@ void judge_surges(const Json& scenario_model, const std::vector<InfluxSample>& s
     surge.until_s = std::min(surge.until_s, measured_s);
     if (surge.from_s >= surge.until_s) continue;
     SurgeResult result = judge_surge(surge, samples, out.slo_target);
-    sent += result.sent_after;
+    asked += result.asked_after;
     in_time += result.in_time_after;
-    if (!result.recovery_s && result.sent > 0.0) out.recovered = false;
+    if (!result.recovery_s && result.asked > 0.0) out.recovered = false;
     if (result.recovery_s) {
       out.recovery_s = std::max(out.recovery_s.value_or(0.0), *result.recovery_s);
     }
     out.surges.push_back(std::move(result));
   }
   if (!out.recovered) out.recovery_s.reset();
-  if (sent > 0.0) out.attainment_after_surge = in_time / sent;
+  if (asked > 0.0) out.attainment_after_surge = in_time / asked;
 }
 
 void find_worst_second(const std::vector<InfluxSample>& samples, ModelResult& out) {
   for (const auto& s : samples) {
-    if (s.sent <= 0.0) continue;
-    const double attainment = s.in_time / s.sent;
+    if (s.planned <= 0.0) continue;
+    const double attainment = s.in_time / s.planned;
     // Of equals the one with more requests says more.
     if (!out.worst_second || attainment < out.worst_second->attainment ||
-        (attainment == out.worst_second->attainment && s.sent > out.worst_second->sent)) {
-      out.worst_second = WorstSecond{s.t_s, s.sent, attainment};
+        (attainment == out.worst_second->attainment && s.planned > out.worst_second->asked)) {
+      out.worst_second = WorstSecond{s.t_s, s.planned, attainment};
     }
   }
 }
@@ -185,7 +187,7 @@ ModelResult judge_model(const RunFiles& files, const std::string& name, const Js
   } else {
     counts_from_series(samples, out);
   }
-  if (out.sent > 0.0) out.slo_attainment = out.in_time / out.sent;
+  if (out.asked > 0.0) out.slo_attainment = out.in_time / out.asked;
   judge_surges(settings, samples, files.measured_until - files.measured_from, out);
   find_worst_second(samples, out);
   measure_supply(files, out);

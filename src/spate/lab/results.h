@@ -24,7 +24,7 @@ namespace spate::lab {
 
 struct WorstSecond {
   double t_s = 0.0;  // of the plan
-  double sent = 0.0;
+  double asked = 0.0;
   double attainment = 0.0;
 };
 
@@ -50,7 +50,8 @@ struct ModelResult {
   double slo_latency_ms = 0.0;
   double slo_target = 0.0;
 
-  double sent = 0.0;
+  double asked = 0.0;  // requests of the plan's window
+  double sent = 0.0;   // of those, what left the generator
   double answered = 0.0;
   double in_time = 0.0;
   double wrong = 0.0;

@@ -16,10 +16,14 @@ Json maybe(const std::optional<double>& value) { return value ? Json(*value) : J
 Json count(double value) { return static_cast<std::int64_t>(value); }
 
 Json surge_json(const SurgeResult& s) {
-  return {{"from_s", s.surge.from_s},          {"until_s", s.surge.until_s},
-          {"rate_per_s", s.surge.rate_per_s},  {"sent", count(s.sent)},
-          {"attainment", maybe(s.attainment)}, {"attainment_after", maybe(s.attainment_after)},
-          {"sent_after", count(s.sent_after)}, {"recovery_s", maybe(s.recovery_s)}};
+  return {{"from_s", s.surge.from_s},
+          {"until_s", s.surge.until_s},
+          {"rate_per_s", s.surge.rate_per_s},
+          {"asked", count(s.asked)},
+          {"attainment", maybe(s.attainment)},
+          {"attainment_after", maybe(s.attainment_after)},
+          {"asked_after", count(s.asked_after)},
+          {"recovery_s", maybe(s.recovery_s)}};
 }
 
 Json start_json(const ReplicaStart& s) {
@@ -39,13 +43,14 @@ Json model_json(const ModelResult& m) {
   Json worst = nullptr;
   if (m.worst_second) {
     worst = {{"t_s", m.worst_second->t_s},
-             {"sent", count(m.worst_second->sent)},
+             {"asked", count(m.worst_second->asked)},
              {"attainment", m.worst_second->attainment}};
   }
   Json rejected = Json::object();
   for (const auto& [reason, number] : m.rejected) rejected[reason] = count(number);
   return {{"slo_latency_ms", m.slo_latency_ms},
           {"slo_target", m.slo_target},
+          {"asked", count(m.asked)},
           {"sent", count(m.sent)},
           {"answered", count(m.answered)},
           {"in_time", count(m.in_time)},

@@ -120,6 +120,7 @@ void add_influx_line(const Json& line, RunFiles& out) {
   s.unix_s = number_of(line, "unix_s");
   s.t_s = number_of(line, "t_s");
   s.sent = number_of(line, "sent");
+  s.planned = line.contains("planned") ? number_of(line, "planned") : s.sent;
   s.answered = number_of(line, "answered");
   s.in_time = number_of(line, "in_time");
   s.wrong = number_of(line, "wrong");
@@ -137,7 +138,7 @@ void add_influx_line(const Json& line, RunFiles& out) {
 
 void find_window(RunFiles& out) {
   const double duration = number_of(out.scenario, "duration_s");
-  double from = number_of(out.influx_summary, "measured_from_unix_s");
+  double from = number_of(out.influx_summary, "start_unix_s");
   if (from == 0.0) {
     for (const auto& [name, samples] : out.influx) {
       if (samples.empty()) continue;

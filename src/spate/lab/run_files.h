@@ -62,6 +62,7 @@ struct ComponentSeries {
 struct InfluxSample {
   double unix_s = 0.0;
   double t_s = 0.0;
+  double planned = 0.0;  // what attainment is a share of; `sent` where it is not recorded
   double sent = 0.0;
   double answered = 0.0;
   double in_time = 0.0;

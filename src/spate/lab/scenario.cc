@@ -38,7 +38,7 @@ void require_name(const ConfigReader& at, const std::string& text) {
 void read_slo(const ConfigReader& in, ModelScenario& m) {
   in.allow_only({"latency_ms", "target"});
   m.slo_latency_ms = in.at("latency_ms").number(1.0, 3.6e6);
-  m.slo_target = in.at("target").number(0.0, 1.0);
+  m.slo_target = in.at("target").number(0.001, 1.0);
 }
 
 void read_demand(const ConfigReader& in, ModelScenario& m) {
@@ -110,11 +110,13 @@ void read_batching(const ConfigReader& in, ModelScenario& m) {
 }
 
 void read_queue(const ConfigReader& in, ModelScenario& m) {
-  in.allow_only({"max_messages", "max_bytes", "max_attempts", "attempt_timeout_ms"});
+  in.allow_only(
+      {"max_messages", "max_bytes", "max_attempts", "attempt_timeout_ms", "early_overload"});
   m.max_queue_messages = in.integer_or("max_messages", m.max_queue_messages, 1, 10'000'000);
   m.max_queue_bytes = in.integer_or("max_bytes", m.max_queue_bytes, 1024, 1LL << 40);
   m.max_attempts = static_cast<int>(in.integer_or("max_attempts", m.max_attempts, 1, 100));
   m.attempt_timeout_ms = in.number_or("attempt_timeout_ms", m.attempt_timeout_ms, 1.0, 3.6e6);
+  m.early_overload = in.boolean_or("early_overload", m.early_overload);
 }
 
 ModelScenario read_model(const ConfigReader& in, const std::string& name) {

@@ -59,6 +59,7 @@ struct ModelScenario {
   int max_attempts = 3;
   double attempt_timeout_ms = 10000.0;
   std::string dispatch = "least_outstanding";
+  bool early_overload = true;  // refuse at once what cannot be answered in time
 };
 
 struct MachineBudget {

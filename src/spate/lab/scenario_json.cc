@@ -55,7 +55,8 @@ Json model_json(const ModelScenario& m) {
            {{"max_messages", m.max_queue_messages},
             {"max_bytes", m.max_queue_bytes},
             {"max_attempts", m.max_attempts},
-            {"attempt_timeout_ms", m.attempt_timeout_ms}}},
+            {"attempt_timeout_ms", m.attempt_timeout_ms},
+            {"early_overload", m.early_overload}}},
           {"dispatch", m.dispatch}};
 }
 

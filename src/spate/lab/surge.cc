@@ -11,10 +11,10 @@ constexpr double kStepS = 0.1;
 constexpr double kRise = 1.5;
 
 struct Sum {
-  double sent = 0.0;
+  double asked = 0.0;
   double in_time = 0.0;
   std::optional<double> ratio() const {
-    return sent > 0.0 ? std::optional<double>(in_time / sent) : std::nullopt;
+    return asked > 0.0 ? std::optional<double>(in_time / asked) : std::nullopt;
   }
 };
 
@@ -23,7 +23,7 @@ Sum sum_over(const std::vector<InfluxSample>& samples, double from_s, double unt
   Sum out;
   for (const auto& s : samples) {
     if (s.t_s < from_s || s.t_s >= until_s) continue;
-    out.sent += s.sent;
+    out.asked += s.planned;
     out.in_time += s.in_time;
   }
   return out;
@@ -72,9 +72,9 @@ SurgeResult judge_surge(const Surge& surge, const std::vector<InfluxSample>& sam
   out.surge = surge;
   const Sum all = sum_over(samples, surge.from_s, surge.until_s);
   const Sum after = sum_over(samples, surge.from_s + kSettleAfterSurgeS, surge.until_s);
-  out.sent = all.sent;
+  out.asked = all.asked;
   out.attainment = all.ratio();
-  out.sent_after = after.sent;
+  out.asked_after = after.asked;
   out.in_time_after = after.in_time;
   out.attainment_after = after.ratio();
   out.recovery_s = recovery(surge, samples, target);

@@ -34,11 +34,11 @@ std::vector<Surge> find_surges(const std::function<double(double)>& rate, double
 
 struct SurgeResult {
   Surge surge;
-  double sent = 0.0;
-  double sent_after = 0.0;           // from kSettleAfterSurgeS after its beginning until its end
+  double asked = 0.0;                // requests that were to be sent in it
+  double asked_after = 0.0;          // from kSettleAfterSurgeS after its beginning until its end
   double in_time_after = 0.0;        // of those
-  std::optional<double> attainment;  // over the whole surge; unset when nothing was sent
-  std::optional<double> attainment_after;  // unset when nothing was sent then
+  std::optional<double> attainment;  // over the whole surge; unset when nothing was asked
+  std::optional<double> attainment_after;  // unset when nothing was asked then
   // From the surge's beginning until the first second from which on both the requests of the
   // next kRecoveryWindowS and all later ones of the surge attain `target`. 0: it never missed.
   // Unset: it did not recover.

@@ -23,9 +23,10 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
   out.slo_target = results.front()->slo_target;
   out.slo_latency_ms = results.front()->slo_latency_ms;
   std::vector<double> attainments, p50, p99, cost, replicas, limits;
-  double in_time = 0.0, correct = 0.0, sent_after = 0.0, in_time_after = 0.0;
+  double in_time = 0.0, correct = 0.0, asked_after = 0.0, in_time_after = 0.0;
   bool has_accuracy = false;
   for (const ModelResult* m : results) {
+    out.asked += m->asked;
     out.sent += m->sent;
     out.answered += m->answered;
     in_time += m->in_time;
@@ -39,7 +40,7 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
       correct += *m->accuracy * m->answered;
     }
     for (const auto& s : m->surges) {
-      sent_after += s.sent_after;
+      asked_after += s.asked_after;
       in_time_after += s.in_time_after;
     }
     if (m->slo_attainment) attainments.push_back(*m->slo_attainment);
@@ -52,8 +53,8 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
     if (m->recovery_s) out.recovery_s = std::max(out.recovery_s.value_or(0.0), *m->recovery_s);
   }
   if (!out.recovered) out.recovery_s.reset();
-  if (out.sent > 0.0) out.attainment = in_time / out.sent;
-  if (sent_after > 0.0) out.attainment_after_surge = in_time_after / sent_after;
+  if (out.asked > 0.0) out.attainment = in_time / out.asked;
+  if (asked_after > 0.0) out.attainment_after_surge = in_time_after / asked_after;
   if (has_accuracy && out.answered > 0.0) out.accuracy = correct / out.answered;
   out.attains = out.attainment && *out.attainment >= out.slo_target;
   out.attainment_spread = spread_of(attainments);
@@ -220,6 +221,7 @@ Json summary_json(const ModelSummary& m) {
           {"mean_cpu_limit", spread_json(m.mean_cpu_limit)},
           {"recovered", m.recovered},
           {"recovery_s", maybe(m.recovery_s)},
+          {"asked", count(m.asked)},
           {"sent", count(m.sent)},
           {"answered", count(m.answered)},
           {"wrong", count(m.wrong)},

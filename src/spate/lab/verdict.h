@@ -33,7 +33,7 @@ struct ModelSummary {
   std::string model;
   double slo_target = 0.0;
   double slo_latency_ms = 0.0;
-  std::optional<double> attainment;  // in time over sent, over all valid repetitions
+  std::optional<double> attainment;  // in time over asked, over all valid repetitions
   Spread attainment_spread;
   bool attains = false;
   std::optional<double> attainment_after_surge;  // as above
@@ -45,6 +45,7 @@ struct ModelSummary {
   Spread mean_cpu_limit;
   std::optional<double> recovery_s;  // slowest of all; unset when one did not recover
   bool recovered = true;
+  double asked = 0.0;
   double sent = 0.0;
   double answered = 0.0;
   double wrong = 0.0;

@@ -99,7 +99,7 @@ TEST(Scenario, AnUnknownKeyNamesFileLinePathAndTheNearestKey) {
 TEST(Scenario, WrongTypesAndRangesAreRefused) {
   EXPECT_THAT(
       error_of(with(kSmall, "target: 0.9}", "target: 95%}")),
-      AllOf(HasSubstr("s.yaml:6: models.m.slo.target"), HasSubstr("[0, 1]"), HasSubstr("95%")));
+      AllOf(HasSubstr("s.yaml:6: models.m.slo.target"), HasSubstr("[0.001, 1]"), HasSubstr("95%")));
   EXPECT_THAT(error_of(with(kSmall, "rate: 2.5", "rate: -1")), HasSubstr("steps[1].rate"));
   EXPECT_THAT(error_of(with(kSmall, "cpu_limit: 0.25", "cpu_limit: 0.05")),
               AllOf(HasSubstr("models.fixed.cpu_limit"), HasSubstr("below cpu_request")));

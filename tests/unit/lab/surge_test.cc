@@ -10,7 +10,7 @@ namespace {
 InfluxSample second(double t_s, double sent, double in_time) {
   InfluxSample s;
   s.t_s = t_s;
-  s.sent = sent;
+  s.planned = s.sent = sent;
   s.in_time = in_time;
   return s;
 }
@@ -55,9 +55,9 @@ TEST(Surge, AttainmentAfterCountsFromTwentySecondsOnUntilItsEnd) {
     samples.push_back(second(t, 10, in_time));
   }
   const auto result = judge_surge({10.0, 40.0, 10.0}, samples, 0.9);
-  EXPECT_DOUBLE_EQ(result.sent, 300.0);
+  EXPECT_DOUBLE_EQ(result.asked, 300.0);
   EXPECT_DOUBLE_EQ(*result.attainment, (12 * 5 + 10 * 9) / 300.0);
-  EXPECT_DOUBLE_EQ(result.sent_after, 100.0);
+  EXPECT_DOUBLE_EQ(result.asked_after, 100.0);
   EXPECT_DOUBLE_EQ(*result.attainment_after, 0.9);
   EXPECT_DOUBLE_EQ(*result.recovery_s, 20.0);
 }

@@ -21,7 +21,7 @@ Comparison one_strategy() {
   ModelResult m;
   m.model = "resnet50";
   m.slo_target = 0.95;
-  m.sent = 200;
+  m.asked = m.sent = 200;
   m.answered = 190;
   m.in_time = 196;
   m.slo_attainment = 0.98;

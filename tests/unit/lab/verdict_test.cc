@@ -15,7 +15,7 @@ RunResult run(const std::string& strategy, int repetition, double attained, doub
   ModelResult m;
   m.model = "m";
   m.slo_target = 0.95;
-  m.sent = 1000;
+  m.asked = m.sent = 1000;
   m.answered = 1000;
   m.in_time = 1000 * attained;
   m.slo_attainment = attained;

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/lab/run_config.h"
+
+#include <nlohmann/json.hpp>
+
+#include "spate/base/sha256.h"
+
+namespace spate::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLongestSocketPath = 107;
+
+Json broker_json(const BrokerAddress& broker) {
+  return {{"host", broker.host},
+          {"port", broker.port},
+          {"username", broker.username},
+          {"password_file", broker.password_file}};
+}
+
+std::string absolute_text(const std::filesystem::path& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+}  // namespace
+
+RunPaths run_paths(const std::filesystem::path& directory, const std::filesystem::path& fallback,
+                   const std::string& run_id) {
+  RunPaths out;
+  out.directory = std::filesystem::absolute(directory).lexically_normal();
+  out.socket = out.directory / "gateway.sock";
+  if (out.socket.string().size() > kLongestSocketPath) {
+    out.socket = fallback / (sha256_hex(out.directory.string() + run_id).substr(0, 16) + ".sock");
+  }
+  return out;
+}
+
+Json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
+                  const BrokerAddress& broker, const RunPaths& paths, const std::string& run_id,
+                  const std::string& limits) {
+  Json models = Json::array();
+  for (const auto& m : scenario.models) {
+    models.push_back({{"name", m.name},
+                      {"path", absolute_text(m.model)},
+                      {"slo_latency_ms", m.slo_latency_ms},
+                      {"slo_target", m.slo_target},
+                      {"cpu_request", m.cpu_request},
+                      {"cpu_limit", m.cpu_limit},
+                      {"mode", m.mode},
+                      {"replicas", m.replicas},
+                      {"min_replicas", m.min_replicas},
+                      {"max_replicas", m.max_replicas},
+                      {"min_cpu", m.min_cpu},
+                      {"max_cpu", m.max_cpu},
+                      {"cpu_ceiling", m.cpu_ceiling},
+                      {"scaled", m.scaled},
+                      {"max_batch", m.max_batch},
+                      {"max_delay_ms", m.max_delay_ms},
+                      {"max_queue_messages", m.max_queue_messages},
+                      {"max_queue_bytes", m.max_queue_bytes},
+                      {"max_attempts", m.max_attempts},
+                      {"attempt_timeout_ms", m.attempt_timeout_ms},
+                      {"dispatch", m.dispatch},
+                      {"early_overload", m.early_overload}});
+  }
+  return {{"broker", broker_json(broker)},
+          {"run_id", run_id},
+          {"run_dir", paths.directory.string()},
+          {"worker_listen", "unix:" + paths.socket.string()},
+          {"token_file", paths.token().string()},
+          {"http", {{"host", "127.0.0.1"}, {"port", 0}}},
+          {"single_topic", "data_influx"},
+          {"strategy", {{"name", strategy.kind}, {"options", Json::parse(strategy.options_json)}}},
+          {"actuator", {{"kind", "process"}, {"limits", limits}}},
+          {"models", models}};
+}
+
+Json influx_json(const Scenario& scenario, const BrokerAddress& broker, const RunPaths& paths,
+                 int repetition, const std::map<std::string, std::filesystem::path>& expected) {
+  Json models = Json::array();
+  for (const auto& m : scenario.models) {
+    Json entry{{"name", m.name},
+               {"dataset", absolute_text(m.dataset)},
+               {"split", m.split},
+               {"model_path", absolute_text(m.model)},
+               {"deadline_ms", m.deadline_ms},
+               {"slo_latency_ms", m.slo_latency_ms},
+               {"profile", Json::parse(m.profile.resolved_json())},
+               {"arrivals", Json::parse(m.arrivals_json)}};
+    if (const auto at = expected.find(m.name); at != expected.end()) {
+      entry["expected"] = absolute_text(at->second);
+    }
+    models.push_back(std::move(entry));
+  }
+  return {{"broker", broker_json(broker)},
+          {"run_dir", paths.directory.string()},
+          {"seed", scenario.seed},
+          {"run", repetition - 1},
+          {"qos", scenario.qos},
+          {"warm_up_s", scenario.warm_up_s},
+          {"duration_s", scenario.duration_s},
+          {"settle_s", scenario.settle_s},
+          {"models", models}};
+}
+
+}  // namespace spate::lab

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The files that a run's components are started with: gateway.json and influx.json, written from
+// the effective scenario. Their readers are gateway/config.h and influx/plan.h.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "spate/lab/broker.h"
+#include "spate/lab/scenario.h"
+
+namespace spate::lab {
+
+struct RunPaths {
+  std::filesystem::path directory;  // absolute
+  std::filesystem::path socket;     // gateway's worker listener
+  std::filesystem::path token() const { return directory / "token"; }
+  std::filesystem::path log(const std::string& component) const {
+    return directory / "logs" / (component + ".log");
+  }
+};
+
+// A Unix socket's path has at most 107 characters: a longer one goes to `fallback`, named by
+// the run.
+RunPaths run_paths(const std::filesystem::path& directory, const std::filesystem::path& fallback,
+                   const std::string& run_id);
+
+nlohmann::json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
+                            const BrokerAddress& broker, const RunPaths& paths,
+                            const std::string& run_id, const std::string& limits);
+
+// `repetition` from 1: all strategies of a repetition get the same schedule. `expected`: file of
+// offline predictions by model.
+nlohmann::json influx_json(const Scenario& scenario, const BrokerAddress& broker,
+                           const RunPaths& paths, int repetition,
+                           const std::map<std::string, std::filesystem::path>& expected);
+
+}  // namespace spate::lab
