@@ -86,11 +86,13 @@ TEST(Outbox, AnAcknowledgementOfTheOldLinkStillCounts) {
   for (const char* payload : {"a", "b"}) ASSERT_TRUE(accept(outbox, payload));
   send_all(outbox);
   outbox.link_lost();
+  ASSERT_TRUE(accept(outbox, "c"));
   EXPECT_EQ(send_all(outbox, 1), (Sent{"a@1!"}));
   EXPECT_TRUE(outbox.acknowledged(2));  // not sent on this link: does not free the window
   EXPECT_EQ(send_all(outbox, 1), Sent{});
   EXPECT_TRUE(outbox.acknowledged(1));
-  EXPECT_EQ(outbox.messages(), 0U);
+  EXPECT_EQ(send_all(outbox, 1), (Sent{"c@3"}));
+  EXPECT_EQ(outbox.messages(), 1U);
 }
 
 TEST(Outbox, AfterALostSessionEverythingGoesUnderNewIdentifiersWithoutDup) {
