@@ -21,19 +21,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-std::filesystem::path make_folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "spate-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  return name;
-}
-
 }  // namespace
-
-TestFolder::TestFolder() : path_(make_folder()) {}
-TestFolder::~TestFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 ChildProcess::ChildProcess(std::vector<std::string> command, std::vector<std::string> environment)
     : command_(std::move(command)) {

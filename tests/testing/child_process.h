@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "testing/test_folder.h"
+
 namespace spate::test {
 
 class ChildProcess {
@@ -50,20 +52,6 @@ class ChildProcess {
   int pidfd_ = -1;
   bool ended_ = false;
   int status_ = -1;
-};
-
-// A fresh folder for one test, removed at the end.
-class TestFolder {
- public:
-  TestFolder();
-  ~TestFolder();
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace spate::test

@@ -4,7 +4,7 @@
 // per model:
 //
 //   INSTANTIATE_TEST_SUITE_P(Linear, ModelConformance, ::testing::Values(ModelCase{…}),
-//                            [](const auto& info) { return info.param.name; });
+//                            [](const auto& one) { return one.param.name; });
 #pragma once
 
 #include <gmock/gmock.h>
@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "spate/models/load.h"
-#include "testing/temp_dir.h"
+#include "testing/test_folder.h"
 
-namespace spate::testing {
+namespace spate::test {
 
 struct BadInput {
   std::string content_type;
@@ -70,7 +70,7 @@ class ModelConformance : public ::testing::TestWithParam<ModelCase> {
     return out;
   }
 
-  TempDir dir_;
+  TestFolder dir_;
   std::unique_ptr<models::Model> model_;
   std::vector<std::pair<std::string, std::string>> inputs_;
 };
@@ -218,4 +218,4 @@ inline std::vector<BadInput> bad_table_inputs(std::size_t columns, const std::st
   };
 }
 
-}  // namespace spate::testing
+}  // namespace spate::test

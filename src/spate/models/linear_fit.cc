@@ -125,8 +125,19 @@ Result<LinearFit> fit_linear(std::span<const double> x, std::size_t columns,
   qr.setThreshold(kRankThreshold);
   qr.compute(standard);
   const Eigen::VectorXd centred = target.array() - target_mean;
-  const Eigen::VectorXd solution = qr.solve(centred);  // zero for columns beyond the rank
-  for (Eigen::Index k = qr.rank(); k < standard.cols(); ++k) {
+  // Not qr.solve(), which divides by every pivot that is not exactly zero, rounding included.
+  const Eigen::Index rank = qr.rank();
+  Eigen::VectorXd rotated = centred;
+  rotated.applyOnTheLeft(qr.householderQ().adjoint());
+  const Eigen::VectorXd pivoted = qr.matrixQR()
+                                      .topLeftCorner(rank, rank)
+                                      .triangularView<Eigen::Upper>()
+                                      .solve(rotated.head(rank));
+  Eigen::VectorXd solution = Eigen::VectorXd::Zero(standard.cols());
+  for (Eigen::Index k = 0; k < rank; ++k) {
+    solution(qr.colsPermutation().indices()(k)) = pivoted(k);
+  }
+  for (Eigen::Index k = rank; k < standard.cols(); ++k) {
     fit.dependent.push_back(used[static_cast<std::size_t>(qr.colsPermutation().indices()(k))]);
   }
   std::sort(fit.dependent.begin(), fit.dependent.end());

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <set>
 
-#include "testing/temp_dir.h"
+#include "testing/test_folder.h"
 
 namespace spate::models {
 namespace {
 
-using ::spate::testing::TempDir;
+using ::spate::test::TestFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -27,7 +27,7 @@ class TableDataset : public ::testing::Test {
     dir_.write("train.csv", "a,b,y\n1,2,sun\n3,x,rain\n5,6,fog\n");
     dir_.write("held_out.csv", "a,b,y\n7,8,rain\n9,,sun\n1,1,\n");
   }
-  TempDir dir_;
+  TestFolder dir_;
 };
 
 TEST_F(TableDataset, SamplesAreRequestsWithTheirLabels) {
@@ -100,7 +100,7 @@ std::set<std::string> files_of(const Dataset& dataset, const char* split) {
 }
 
 TEST(ImageDataset, FoldersAreLabels) {
-  const TempDir dir;
+  const TestFolder dir;
   for (int i = 0; i < 10; ++i) {
     dir.write("pits/" + std::to_string(i) + ".jpg", kJpeg);
     dir.write("clean/" + std::to_string(i) + ".PNG", kPng);
@@ -124,7 +124,7 @@ TEST(ImageDataset, FoldersAreLabels) {
 }
 
 TEST(ImageDataset, LabelsCsvNamesFilesAndSplits) {
-  const TempDir dir;
+  const TestFolder dir;
   dir.write("a.jpg", kJpeg);
   dir.write("sub/b.jpg", kJpeg);
   dir.write("labels.csv", "file,label,split\na.jpg,pits,held_out\nsub/b.jpg,clean,train\n");
@@ -136,7 +136,7 @@ TEST(ImageDataset, LabelsCsvNamesFilesAndSplits) {
 }
 
 TEST(ImageDataset, BadFilesAreNamedWithTheirReason) {
-  const TempDir dir;
+  const TestFolder dir;
   dir.write("a.jpg", kJpeg);
   dir.write("b.jpg", "");
   dir.write("c.jpg", "GIF89a");
@@ -151,7 +151,7 @@ TEST(ImageDataset, BadFilesAreNamedWithTheirReason) {
 }
 
 TEST(ImageDataset, LabelsCsvMayNotLeadOutOfTheDataSet) {
-  const TempDir dir;
+  const TestFolder dir;
   for (const char* file : {"/etc/passwd", "../x.jpg", "a/../../x.jpg"}) {
     dir.write("labels.csv", std::string("file,label\n") + file + ",x\n");
     EXPECT_THAT(Dataset::open(dir.path()).error().message,
@@ -167,7 +167,7 @@ TEST(Dataset, WhatIsNotThereNamesHowToMakeIt) {
   const auto missing = Dataset::open("/no/such/surface");
   EXPECT_EQ(missing.error().code, ErrorCode::NotFound);
   EXPECT_THAT(missing.error().message, HasSubstr("spate dataset make surface --out"));
-  const TempDir empty;
+  const TestFolder empty;
   EXPECT_EQ(Dataset::open(empty.path()).error().code, ErrorCode::NotFound);
 }
 

@@ -14,7 +14,7 @@
 namespace spate::models {
 namespace {
 
-using ::spate::testing::TempDir;
+using ::spate::test::TestFolder;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -114,7 +114,7 @@ class BuildLinear : public ::testing::Test {
     options.held_out_share = share_;
     return build_linear(options);
   }
-  TempDir dir_;
+  TestFolder dir_;
   double share_ = 0.0;
 };
 
@@ -179,7 +179,7 @@ TEST_F(BuildLinear, AnOverflowIsTheSendersInput) {
 TEST_F(BuildLinear, EqualsAReferenceFitOnHousing) {
   SPATE_SKIP_WITHOUT_SHARED("seed-data/HousingData.csv");
   TableBuildOptions options;
-  options.csv = ::spate::testing::shared_dir() / "seed-data/HousingData.csv";
+  options.csv = ::spate::test::shared_dir() / "seed-data/HousingData.csv";
   options.target = "MEDV";
   options.features = {"RM", "LSTAT", "PTRATIO", "INDUS", "NOX"};
   options.out = dir_ / "model";
@@ -200,7 +200,7 @@ TEST_F(BuildLinear, EqualsAReferenceFitOnHousing) {
 }  // namespace
 }  // namespace spate::models
 
-namespace spate::testing {
+namespace spate::test {
 namespace {
 
 ModelCase linear_case() {
@@ -228,7 +228,7 @@ ModelCase linear_case() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Linear, ModelConformance, ::testing::Values(linear_case()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& one) { return one.param.name; });
 
 }  // namespace
-}  // namespace spate::testing
+}  // namespace spate::test

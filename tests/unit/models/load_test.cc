@@ -6,12 +6,12 @@
 
 #include <cstdlib>
 
-#include "testing/temp_dir.h"
+#include "testing/test_folder.h"
 
 namespace spate::models {
 namespace {
 
-using ::spate::testing::TempDir;
+using ::spate::test::TestFolder;
 using ::testing::HasSubstr;
 
 class PluginDir {
@@ -22,7 +22,7 @@ class PluginDir {
   ~PluginDir() { ::unsetenv("SPATE_PLUGIN_DIR"); }
 };
 
-void write_kind(const TempDir& dir, const std::string& kind) {
+void write_kind(const TestFolder& dir, const std::string& kind) {
   Manifest manifest;
   manifest.name = "m";
   manifest.kind = kind;
@@ -30,7 +30,7 @@ void write_kind(const TempDir& dir, const std::string& kind) {
 }
 
 TEST(LoadModel, AMissingModuleIsNamedWithTheWayToGetIt) {
-  const TempDir dir;
+  const TestFolder dir;
   const PluginDir plugins(dir.path());
   write_kind(dir, "xgboost");
   const auto loaded = load_model(dir.path());
@@ -42,7 +42,7 @@ TEST(LoadModel, AMissingModuleIsNamedWithTheWayToGetIt) {
 }
 
 TEST(LoadModel, AModuleThatDoesNotLoadSaysWhatToInstall) {
-  const TempDir dir;
+  const TestFolder dir;
   const PluginDir plugins(dir.path());
   dir.write("libspate_model_xgboost.so", "not a library");
   write_kind(dir, "xgboost");
@@ -53,7 +53,7 @@ TEST(LoadModel, AModuleThatDoesNotLoadSaysWhatToInstall) {
 }
 
 TEST(LoadModel, AKindIsAPlainName) {
-  const TempDir dir;
+  const TestFolder dir;
   write_kind(dir, "../../evil");
   const auto loaded = load_model(dir.path());
   ASSERT_FALSE(loaded);
@@ -62,7 +62,7 @@ TEST(LoadModel, AKindIsAPlainName) {
 }
 
 TEST(LoadModel, ASymbolThatAModuleLacksMeansAnotherVersion) {
-  const TempDir dir;
+  const TestFolder dir;
   EXPECT_EQ(module_symbol("UPPER", "x").error().code, ErrorCode::InvalidArgument);
   EXPECT_EQ(module_symbol("no_such", "x").error().code, ErrorCode::NotFound);
 }

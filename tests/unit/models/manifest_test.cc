@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "spate/base/sha256.h"
-#include "testing/temp_dir.h"
+#include "testing/test_folder.h"
 
 namespace spate::models {
 namespace {
 
-using ::spate::testing::TempDir;
+using ::spate::test::TestFolder;
 using ::testing::HasSubstr;
 
 Manifest example() {
@@ -29,7 +29,7 @@ Manifest example() {
 }
 
 TEST(Manifest, ReadsBackWhatWasWritten) {
-  const TempDir dir;
+  const TestFolder dir;
   dir.write("model.bin", "weights");
   const auto sealed = seal_model(dir.path(), example(), {"model.bin"});
   ASSERT_TRUE(sealed) << sealed.error().message;
@@ -49,7 +49,7 @@ TEST(Manifest, ReadsBackWhatWasWritten) {
 }
 
 TEST(Manifest, TheVersionFollowsTheFiles) {
-  const TempDir dir;
+  const TestFolder dir;
   dir.write("model.bin", "weights");
   const auto first = seal_model(dir.path(), example(), {"model.bin"});
   const auto same = seal_model(dir.path(), example(), {"model.bin"});
@@ -72,7 +72,7 @@ TEST(Manifest, AMissingModelNamesTheCommandThatMakesIt) {
 }
 
 TEST(Manifest, SaysWhichFieldIsWrong) {
-  const TempDir dir;
+  const TestFolder dir;
   const auto complaint = [&](const std::string& from, const std::string& to) {
     const auto written = write_manifest(dir.path(), example());
     EXPECT_TRUE(written);
@@ -94,7 +94,7 @@ TEST(Manifest, SaysWhichFieldIsWrong) {
 }
 
 TEST(Manifest, ACutOffFileIsNamed) {
-  const TempDir dir;
+  const TestFolder dir;
   dir.write("model.bin", "weights");
   const auto sealed = seal_model(dir.path(), example(), {"model.bin"});
   ASSERT_TRUE(sealed);

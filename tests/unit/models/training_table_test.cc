@@ -7,17 +7,17 @@
 #include <cmath>
 #include <set>
 
-#include "testing/temp_dir.h"
+#include "testing/test_folder.h"
 
 namespace spate::models {
 namespace {
 
-using ::spate::testing::TempDir;
+using ::spate::test::TestFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(TrainingTable, CountsWhatIsMissing) {
-  const TempDir dir;
+  const TestFolder dir;
   const auto csv = dir.write("t.csv", "a,b,y\n1,NA,5\n2,3,\n?,4, 6 \n");
   const auto table = read_training_table(csv, "y", {});
   ASSERT_TRUE(table) << table.error().message;
@@ -31,7 +31,7 @@ TEST(TrainingTable, CountsWhatIsMissing) {
 }
 
 TEST(TrainingTable, TextIsNamedWithLineAndColumn) {
-  const TempDir dir;
+  const TestFolder dir;
   const auto csv = dir.write("t.csv", "a,city,y\n1,2,5\n2,Rome,6\n");
   EXPECT_THAT(read_training_table(csv, "y", {}).error().message,
               HasSubstr("t.csv:3: column city: expected a number, got \"Rome\""));
@@ -39,7 +39,7 @@ TEST(TrainingTable, TextIsNamedWithLineAndColumn) {
 }
 
 TEST(TrainingTable, WrongColumnsAreNamedWithTheNearest) {
-  const TempDir dir;
+  const TestFolder dir;
   const auto csv = dir.write("t.csv", "area,rooms,price\n1,2,3\n");
   EXPECT_THAT(read_training_table(csv, "prize", {}).error().message,
               HasSubstr("no column \"prize\" (\"price\"?); its columns are area, rooms, price"));
@@ -51,7 +51,7 @@ TEST(TrainingTable, WrongColumnsAreNamedWithTheNearest) {
 }
 
 TEST(TrainingTable, NothingToLearnFromIsAnError) {
-  const TempDir dir;
+  const TestFolder dir;
   EXPECT_THAT(read_training_table(dir.write("t.csv", "a,y\n1,\n"), "y", {}).error().message,
               HasSubstr("no row has a value of y"));
   EXPECT_THAT(read_training_table(dir.write("t.csv", "a,y\nNA,1\n"), "y", {}).error().message,
@@ -61,7 +61,7 @@ TEST(TrainingTable, NothingToLearnFromIsAnError) {
   EXPECT_EQ(read_training_table(dir / "none.csv", "y", {}).error().code, ErrorCode::NotFound);
 }
 
-TableBuildOptions of_ten_rows(const TempDir& dir) {
+TableBuildOptions of_ten_rows(const TestFolder& dir) {
   std::string text = "a,y\n";
   for (int i = 0; i < 10; ++i) text += std::to_string(i) + "," + std::to_string(i) + "\n";
   TableBuildOptions options;
@@ -72,7 +72,7 @@ TableBuildOptions of_ten_rows(const TempDir& dir) {
 }
 
 TEST(TrainingData, EveryRowIsEitherFittedOrHeldOut) {
-  const TempDir dir;
+  const TestFolder dir;
   const auto data = load_training_data(of_ten_rows(dir));
   ASSERT_TRUE(data) << data.error().message;
   EXPECT_EQ(data->fit.rows(), 7U);
@@ -86,7 +86,7 @@ TEST(TrainingData, EveryRowIsEitherFittedOrHeldOut) {
 }
 
 TEST(TrainingData, TheChoiceFollowsTheSeed) {
-  const TempDir dir;
+  const TestFolder dir;
   auto options = of_ten_rows(dir);
   const auto one = load_training_data(options)->held_out.labels;
   EXPECT_EQ(load_training_data(options)->held_out.labels, one);
@@ -98,7 +98,7 @@ TEST(TrainingData, TheChoiceFollowsTheSeed) {
 }
 
 TEST(TrainingData, TheLastRowsOrNoneMayBeHeldOut) {
-  const TempDir dir;
+  const TestFolder dir;
   auto options = of_ten_rows(dir);
   options.held_out_last = true;
   options.refit = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TempDir: an empty directory for one test, removed with everything in it at the end.
+// TestFolder: an empty directory for one test, removed with everything in it at the end.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,22 +11,22 @@
 
 #include "spate/base/files.h"
 
-namespace spate::testing {
+namespace spate::test {
 
-class TempDir {
+class TestFolder {
  public:
-  TempDir() {
+  TestFolder() {
     std::string pattern = ::testing::TempDir() + "/spate_test_XXXXXX";
     const char* made = ::mkdtemp(pattern.data());
     EXPECT_NE(made, nullptr) << "cannot make " << pattern;
     path_ = pattern;
   }
-  ~TempDir() {
+  ~TestFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
@@ -42,4 +42,4 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-}  // namespace spate::testing
+}  // namespace spate::test
