@@ -18,8 +18,8 @@
 namespace spate::mqtt {
 namespace {
 
-using test::BrokerFixture;
-using test::Loop;
+using spate::test::BrokerFixture;
+using spate::test::Loop;
 
 std::string command(const char* program, const BrokerFixture& broker, const std::string& rest) {
   return std::string(program) + " -V mqttv5 -h 127.0.0.1 -p " + std::to_string(broker.port()) +
