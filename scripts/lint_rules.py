@@ -24,7 +24,7 @@ LAYERS = {
     "gateway": {"base", "mqtt", "wire", "telemetry", "scaling"},
     "adapters": {"base", "wire", "telemetry", "scaling", "gateway"},
     "sim": {"base", "telemetry", "scaling", "gateway", "influx"},
-    "lab": {"base", "mqtt", "wire", "telemetry", "scaling", "gateway", "influx", "adapters"},
+    "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "adapters"},
     "report": {"base", "lab"},
     "app": None,  # wires the program together; may include everything
 }

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/lab/compare.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "spate/base/config_error.h"
+#include "spate/base/files.h"
+#include "spate/base/log.h"
+#include "spate/base/rng.h"
+#include "spate/lab/capacity.h"
+#include "spate/lab/preflight.h"
+#include "spate/lab/runner.h"
+
+namespace spate::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+std::filesystem::path this_program() {
+  std::error_code failed;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (failed) throw ConfigError("cannot find this program: /proc is not mounted");
+  return path;
+}
+
+std::filesystem::path default_out(const std::string& scenario, WallTime now) {
+  const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(now);
+  return std::filesystem::path("var/runs") /
+         fmt::format("{}-{:%Y%m%dT%H%M%SZ}", scenario,
+                     fmt::gmtime(static_cast<std::time_t>(seconds.time_since_epoch().count())));
+}
+
+void require_fresh(const std::filesystem::path& out) {
+  std::error_code failed;
+  if (!std::filesystem::exists(out, failed) || std::filesystem::is_empty(out, failed)) return;
+  throw ConfigError("--out " + out.string() +
+                    ": exists and is not empty; expected a new or empty directory");
+}
+
+void require_labels(const std::vector<std::string>& labels) {
+  if (labels.empty()) throw ConfigError("expected at least one strategy");
+  std::set<std::string> seen;
+  for (const auto& label : labels) {
+    if (!seen.insert(label).second) throw ConfigError("strategy \"" + label + "\" stands twice");
+  }
+}
+
+void require_budget(const Scenario& scenario, const Machine& machine) {
+  const BudgetCheck budget = check_budget(scenario, machine.cores);
+  if (budget.fits) return;
+  throw Refused{fmt::format(
+      "scenario {} needs more CPU than there is; on less its limits would not mean what they "
+      "say:\n{}Lower its limits, its ceiling or machine.reserve, or run it on a larger machine.",
+      scenario.name, budget.arithmetic)};
+}
+
+// Offline predictions and capacities; blocks for the measurements.
+Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
+               const CompareOptions& options, Experiment& experiment) {
+  const auto preparation = options.out / "preparation";
+  for (auto& m : experiment.scenario.models) {
+    const auto expected = expected_answers(supervisor, experiment.program, m, "var/cache/expected",
+                                           preparation / fmt::format("predict-{}.log", m.name));
+    if (!expected) return expected.error();
+    experiment.expected[m.name] = *expected;
+  }
+  for (auto& m : experiment.scenario.models) {
+    if (!m.needs_capacity) continue;
+    printer.say(fmt::format("capacity of one {} with {:g} CPU ...", m.name, m.cpu_limit));
+    CapacityOptions capacity;
+    capacity.program = experiment.program;
+    capacity.work = preparation / ("capacity-" + m.name);
+    capacity.limits = options.limits;
+    capacity.remeasure = options.remeasure;
+    const auto found = capacity_of(loop, m, experiment.machine, capacity);
+    if (!found) return found.error();
+    m.capacity = found->record;
+    resolve_demand(m, found->per_s, experiment.scenario.duration_s);
+    printer.say(fmt::format(
+        "  {:.2f} requests/s within {:g} ms for {:g} % of them ({}; {:.2f} to "
+        "{:.2f})",
+        found->per_s, m.slo_latency_ms, 100.0 * m.slo_target,
+        found->from_cache ? "measured before, --remeasure does it again" : "measured now",
+        found->record.value("low_per_s", 0.0), found->record.value("high_per_s", 0.0)));
+  }
+  return ok();
+}
+
+Status write_experiment(const CompareOptions& options, const Experiment& experiment) {
+  const Json record{{"schema", 1},
+                    {"scenario", experiment.scenario.name},
+                    {"scenario_file", experiment.scenario.file.string()},
+                    {"strategies", options.strategies},
+                    {"repetitions", options.repetitions},
+                    {"seed", experiment.scenario.seed}};
+  if (const Status s = write_file(options.out / "experiment.json", record.dump(1) + "\n"); !s) {
+    return s;
+  }
+  if (const auto text = read_file(experiment.scenario.file)) {
+    return write_file(options.out / "scenario.yaml", *text);
+  }
+  return ok();
+}
+
+}  // namespace
+
+std::vector<std::string> order_of(std::vector<std::string> labels, std::uint64_t seed,
+                                  int repetition) {
+  Rng rng(seed, "order", static_cast<std::uint64_t>(repetition));
+  shuffle(labels, rng);
+  return labels;
+}
+
+CompareOutcome compare(const CompareOptions& given) {
+  CompareOptions options = given;
+  Experiment experiment;
+  experiment.scenario = read_scenario(options.scenario);
+  if (options.seed) experiment.scenario.seed = *options.seed;
+  experiment.program = options.program.empty() ? this_program() : options.program;
+  experiment.limits = options.limits;
+  experiment.machine = read_machine();
+  require_labels(options.strategies);
+  check_strategies(experiment.scenario, options.strategies);
+  require_budget(experiment.scenario, experiment.machine);
+  check_inputs(experiment.scenario);
+
+  LiveLoop loop;
+  if (options.out.empty())
+    options.out = default_out(experiment.scenario.name, loop.clock().wall_now());
+  require_fresh(options.out);
+  options.out = std::filesystem::absolute(options.out).lexically_normal();
+  std::error_code failed;
+  std::filesystem::create_directories(options.out / "preparation", failed);
+  if (failed) throw ConfigError("--out " + options.out.string() + ": " + failed.message());
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  ProgressPrinter printer(stdout, terminal);
+
+  Supervisor supervisor(loop, options.out);
+  for (const auto& swept : supervisor.sweep_leftovers()) {
+    if (swept.ended.empty()) continue;
+    printer.say(fmt::format("ended {} processes that a killed run had left ({})",
+                            swept.ended.size(), swept.folder.string()));
+  }
+  CompareOutcome out;
+  out.directory = options.out;
+  std::string broker_version;
+  if (!options.broker_url.empty()) {
+    std::vector<std::string> warnings;
+    const auto probed = probe_broker(
+        loop, parse_broker_url(options.broker_url, options.out / "preparation/broker-password"),
+        warnings);
+    if (!probed) throw ConfigError(probed.error().message);
+    experiment.broker = *probed;
+    for (const auto& warning : warnings) spdlog::warn("{}", warning);
+  }
+  experiment.versions = {{"spate", options.version}, {"kernel", experiment.machine.kernel}};
+  Status ready = prepare(loop, supervisor, printer, options, experiment);
+  if (ready) ready = write_experiment(options, experiment);
+  if (!ready) {
+    out.interrupted = loop.interrupted();
+    if (!out.interrupted) out.failure = ready.error();
+    return out;
+  }
+
+  Runner runner(loop, supervisor, printer, experiment);
+  const int total = static_cast<int>(options.strategies.size()) * options.repetitions;
+  for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
+    for (const auto& label : order_of(options.strategies, experiment.scenario.seed, repetition)) {
+      if (loop.interrupted() || out.failure) break;
+      RunSpec spec;
+      spec.label = label;
+      spec.repetition = repetition;
+      spec.directory = options.out / fmt::format("{}-{}", label, repetition);
+      spec.title = total == 1 ? label
+                              : fmt::format("{}, repetition {} (run {} of {})", label, repetition,
+                                            out.runs + 1, total);
+      ++out.runs;
+      if (const Status s = runner.run(spec); !s) out.failure = s.error();
+    }
+  }
+  out.interrupted = loop.interrupted();
+  return out;
+}
+
+}  // namespace spate::lab

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Compare: strategies x repetitions of one scenario, each a run of its own on the same schedule,
+// in an order drawn from the seed for each repetition (so that a machine that gets slower or
+// busier does not always hit the same strategy).
+//
+// Threads: the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spate/base/result.h"
+
+namespace spate::lab {
+
+struct CompareOptions {
+  std::filesystem::path scenario;
+  std::vector<std::string> strategies;  // labels
+  int repetitions = 1;
+  std::filesystem::path out;  // empty: var/runs/<scenario>-<UTC time>
+  std::optional<std::uint64_t> seed;
+  std::string broker_url;  // "" = Spate's own
+  bool remeasure = false;
+  std::string limits = "auto";    // auto | cgroup | duty_cycle | none
+  std::filesystem::path program;  // empty: this very program
+  std::string version;            // of Spate
+};
+
+struct CompareOutcome {
+  std::filesystem::path directory;
+  int runs = 0;  // begun
+  bool interrupted = false;
+  std::optional<Error> failure;  // a run that could not begin; nothing was run after it
+};
+
+// The scenario does not fit the machine; the message has the arithmetic.
+struct Refused {
+  std::string message;
+};
+
+// Blocks until all is done and every process has ended. Throws ConfigError for bad settings and
+// missing inputs, and Refused, before anything has been started.
+CompareOutcome compare(const CompareOptions& options);
+
+// The order of `labels` in repetition `repetition` (from 1).
+std::vector<std::string> order_of(std::vector<std::string> labels, std::uint64_t seed,
+                                  int repetition);
+
+}  // namespace spate::lab
