@@ -64,7 +64,8 @@ void WorkerHub::accepted(WorkerLink::Socket socket) {
     return;
   }
   auto worker = std::make_unique<Worker>();
-  worker->link = std::make_shared<WorkerLink>(loop_, std::move(socket), *this);
+  WorkerLink::Owner& owner = *this;
+  worker->link = std::make_shared<WorkerLink>(loop_, std::move(socket), owner);
   worker->last_heard = clock_.now();
   ++unregistered_;
   WorkerLink& link = *worker->link;
