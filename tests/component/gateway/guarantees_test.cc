@@ -128,12 +128,15 @@ TEST_F(PersistentBroker, RestartedTogetherWithTheGatewayLosesNothing) {
   Caller caller(loop, broker.port());
   caller.ask("linear", "{}", "kept");
   ASSERT_TRUE(loop.run_until([&] { return server->stats("linear").queue_length == 1; }));
+  ASSERT_TRUE(loop.run_until([&] { return caller.published == 1; }));
   kill();
   broker.restart(SIGKILL);
   start();
   auto linear = worker("linear", "linear-1");
   linear->serve();
-  ASSERT_TRUE(loop.run_until([&] { return caller.count("kept") >= 1; }));
+  ASSERT_TRUE(loop.run_until([&] { return caller.count("kept") >= 1; }, std::chrono::seconds(5)))
+      << "arrived again: " << server->stats("linear").arrived
+      << ", answered: " << server->stats("linear").latency.count();
 }
 
 }  // namespace
