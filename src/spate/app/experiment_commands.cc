@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `spate run`, `spate compare`, `spate report`.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "spate/app/command.h"
+#include "spate/base/config_error.h"
+#include "spate/base/log.h"
+#include "spate/lab/compare.h"
+#include "spate/lab/summary.h"
+#include "spate/lab/table.h"
+#include "spate/report/report.h"
+
+namespace spate::app {
+namespace {
+
+// Exit statuses; the help texts list them.
+constexpr int kOk = 0;
+constexpr int kFailed = 1;
+constexpr int kRefused = 3;
+constexpr int kInvalid = 4;
+constexpr int kInterrupted = 130;
+
+constexpr const char* kExitText =
+    "Exit status: 0 measured and valid; 1 a run could not begin or nothing could be written; 2 "
+    "bad\n"
+    "settings, or a model or data set is missing; 3 the scenario does not fit this machine;\n"
+    "4 measured, but a strategy has no valid run; 130 interrupted (what was measured is reported).";
+
+struct Arguments {
+  lab::CompareOptions options;
+  std::string strategy;
+  std::uint64_t seed = 0;
+  bool has_seed = false;
+  std::string directory;  // of `report`
+};
+
+void print_invalid(const lab::Summary& summary) {
+  for (const auto& run : summary.runs) {
+    for (const auto& reason : run.invalid_reasons) {
+      fmt::print("invalid: {}: {}\n", run.run, reason);
+    }
+    for (const auto& reason : run.disturbances) {
+      fmt::print("disturbed: {}: {}\n", run.run, reason);
+    }
+  }
+}
+
+// summary.json, report.html, the table.
+int report_on(const std::filesystem::path& directory) {
+  const auto summary = lab::summarise(directory);
+  if (!summary) {
+    fmt::print(stderr, "spate: {}\n", summary.error().message);
+    return kFailed;
+  }
+  const Status written = lab::write_summary(*summary);
+  const auto report = report::write_report(*summary);
+  const std::string currency = summary->json.contains("prices")
+                                   ? lab::text_of(summary->json["prices"], "currency")
+                                   : std::string("USD");
+  fmt::print("\n{}\n",
+             lab::comparison_table(summary->comparison, {::isatty(STDOUT_FILENO) == 1, currency}));
+  print_invalid(*summary);
+  if (!written || !report) {
+    fmt::print(stderr, "spate: {}\n", (!written ? written.error() : report.error()).message);
+    return kFailed;
+  }
+  fmt::print("summary: {}\nreport:  {}\n", (directory / "summary.json").string(), report->string());
+  for (const auto& s : summary->comparison.strategies) {
+    if (s.valid_runs == 0) return kInvalid;
+  }
+  return kOk;
+}
+
+int run_experiment(const Arguments& arguments) {
+  init_logging("spate", "warn");
+  lab::CompareOptions options = arguments.options;
+  options.version = SPATE_VERSION;
+  if (arguments.has_seed) options.seed = arguments.seed;
+  lab::CompareOutcome outcome;
+  try {
+    outcome = lab::compare(options);
+  } catch (const lab::Refused& refused) {
+    fmt::print(stderr, "spate: {}\n", refused.message);
+    return kRefused;
+  }
+  if (outcome.failure) fmt::print(stderr, "spate: {}\n", outcome.failure->message);
+  const int reported = outcome.runs > 0 ? report_on(outcome.directory) : kFailed;
+  if (outcome.interrupted) return kInterrupted;
+  return outcome.failure ? kFailed : reported;
+}
+
+void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
+  auto& o = arguments->options;
+  command.add_option("scenario", o.scenario, "Scenario file (docs/scenario.md)")
+      ->required()
+      ->type_name("SCENARIO.yaml");
+  command
+      .add_option("--out", o.out,
+                  "New or empty directory for everything that is recorded. Default: "
+                  "var/runs/<scenario>-<UTC time>")
+      ->type_name("DIR");
+  command
+      .add_option("--broker", o.broker_url,
+                  "Use this MQTT broker, mqtt://[user[:password]@]host[:port]. Default: start "
+                  "mosquitto on a free loopback port for each run")
+      ->type_name("URL");
+  command
+      .add_option_function<std::uint64_t>(
+          "--seed",
+          [arguments](std::uint64_t seed) {
+            arguments->seed = seed;
+            arguments->has_seed = true;
+          },
+          "Seed of the arrivals and of the order of runs. Default: the scenario's")
+      ->type_name("N");
+  command.add_flag("--remeasure", o.remeasure,
+                   "Measure the capacity of one replica again instead of using what "
+                   "var/capacity has for this model, CPU limit and machine");
+  command
+      .add_option("--limits", o.limits,
+                  "How CPU limits are enforced: cgroup, duty_cycle (the worker rests by itself), "
+                  "none, or auto: cgroup where that works, else duty_cycle. Default: auto")
+      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
+      ->type_name("HOW");
+}
+
+void add_run(CLI::App& app, Run& run) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "run",
+      "Run one strategy on a scenario, everything real, and report what it came to.\n"
+      "Starts broker, gateway, workers and load, and ends them all; Ctrl-C does so at once and\n"
+      "still reports.");
+  add_common(*command, arguments);
+  command
+      ->add_option("--strategy", arguments->strategy,
+                   "Strategy, or a label that the scenario's `strategies` give one")
+      ->required()
+      ->type_name("NAME");
+  command->footer(std::string("Example:\n  spate run scenarios/demo.yaml --strategy vertical\n\n") +
+                  kExitText);
+  command->callback([arguments, &run] {
+    run = [arguments] {
+      arguments->options.strategies = {arguments->strategy};
+      return run_experiment(*arguments);
+    };
+  });
+}
+
+void add_compare(CLI::App& app, Run& run) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "compare",
+      "Run several strategies on the same demand and say which meets the objectives at the lowest\n"
+      "cost. Each strategy and repetition is a run of its own, in an order drawn from the seed;\n"
+      "within a repetition all strategies get the very same requests.");
+  add_common(*command, arguments);
+  command
+      ->add_option("--strategies", arguments->options.strategies,
+                   "Strategies or labels of the scenario, separated by commas")
+      ->required()
+      ->delimiter(',')
+      ->type_name("A,B,…");
+  command
+      ->add_option("--repeat", arguments->options.repetitions,
+                   "Repetitions of each strategy, 1 to 100. With at least 3 the spread over them "
+                   "says what a difference is worth. Default: 1")
+      ->check(CLI::Range(1, 100))
+      ->type_name("N");
+  command->footer(std::string("Example:\n  spate compare scenarios/demo.yaml --strategies "
+                              "none,horizontal,vertical --repeat 3\n\n") +
+                  kExitText);
+  command->callback(
+      [arguments, &run] { run = [arguments] { return run_experiment(*arguments); }; });
+}
+
+void add_report(CLI::App& app, Run& run) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "report",
+      "Compute summary.json and report.html again from a directory that spate run or spate\n"
+      "compare made, and print the table.");
+  command->add_option("directory", arguments->directory, "The directory")
+      ->required()
+      ->type_name("DIR");
+  command->footer(
+      "Example:\n  spate report var/runs/demo-20260101T120000Z\n\n"
+      "Exit status: 0 done; 1 it holds no run, or cannot be written; 4 a strategy has no valid "
+      "run.");
+  command->callback(
+      [arguments, &run] { run = [arguments] { return report_on(arguments->directory); }; });
+}
+
+}  // namespace
+
+void add_experiment_commands(CLI::App& app, Run& run) {
+  add_run(app, run);
+  add_compare(app, run);
+  add_report(app, run);
+}
+
+}  // namespace spate::app

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/report/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "spate/base/check.h"
+#include "spate/base/files.h"
+#include "spate/report/assets.h"
+
+namespace spate::report {
+namespace {
+
+// Inside a script element "</" could end it and "<!--" could open a comment.
+std::string safe_for_script(std::string json) {
+  std::string out;
+  out.reserve(json.size());
+  for (const char c : json) {
+    if (c == '<') {
+      out += "\\u003c";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+void put(std::string& page, std::string_view mark, std::string_view content) {
+  const auto at = page.find(mark);
+  SPATE_CHECK(at != std::string::npos, "the template has every mark");
+  page.replace(at, mark.size(), content);
+}
+
+}  // namespace
+
+Result<std::string> render(const nlohmann::json& data) {
+  if (chart_library().empty()) {
+    return Error{ErrorCode::Unavailable,
+                 "this build has no chart library in it, so it cannot write report.html: run "
+                 "scripts/setup, then build again"};
+  }
+  std::string page(page_template());
+  put(page, "@TITLE@", escaped("Spate: " + data.value("scenario", std::string("report"))));
+  put(page, "@DATA@",
+      safe_for_script(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+  // Last: the library is large, and nothing is looked for in it.
+  put(page, "@CHARTS@", chart_library());
+  return page;
+}
+
+Result<std::filesystem::path> write_report(const lab::Summary& summary) {
+  const auto page = render(report_data(summary));
+  if (!page) return page.error();
+  const auto file = summary.directory / "report.html";
+  if (const Status written = write_file(file, *page); !written) return written.error();
+  return file;
+}
+
+}  // namespace spate::report

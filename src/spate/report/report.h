@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Report: report.html, one file that needs no network: the comparison, every run over time, how
+// it was measured. Made from a Summary, which is made from an experiment's directory, so it can be
+// made again from the directory alone (`spate report DIR`).
+//
+// Threads: pure functions over files.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "spate/base/result.h"
+#include "spate/lab/summary.h"
+
+namespace spate::report {
+
+// What the page's script draws: everything in summary.json, plus each run's series as columns.
+// Times are seconds from the start of the measured window.
+nlohmann::json report_data(const lab::Summary& summary);
+
+// The page. Unavailable when this build has no chart library in it (scripts/setup, build again).
+Result<std::string> render(const nlohmann::json& data);
+
+// Writes report.html into the summary's directory and returns its path.
+Result<std::filesystem::path> write_report(const lab::Summary& summary);
+
+}  // namespace spate::report
