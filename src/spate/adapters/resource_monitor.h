@@ -23,23 +23,13 @@
 
 #include "spate/adapters/cgroup.h"
 #include "spate/adapters/child_process.h"
+#include "spate/adapters/meter.h"
 #include "spate/scaling/actuator.h"
 #include "spate/scaling/sampler.h"
 
 namespace spate::adapters {
 
-struct ComponentReading {
-  std::string component{};          // gateway | broker | influx | worker
-  std::string model{};              // workers only
-  std::string replica{};            // workers only
-  double cpu_seconds = 0.0;         // total since it started
-  std::uint64_t memory_bytes = 0;   // resident
-  std::uint64_t private_bytes = 0;  // resident and not shared with a file
-  std::uint64_t cfs_periods = 0;
-  std::uint64_t cfs_throttled_periods = 0;
-};
-
-class ResourceMonitor {
+class ResourceMonitor final : public Meter {
  public:
   // Where a worker's group is; nullptr for none. Nothing = no worker has one.
   using GroupOf = std::function<const Cgroup*(const std::string& replica)>;
@@ -47,11 +37,11 @@ class ResourceMonitor {
   // `components`: folder of pid files; it need not exist yet.
   ResourceMonitor(std::filesystem::path components, GroupOf group_of);
 
-  // CPU total and throttling of one worker; nothing when it is gone.
-  std::optional<scaling::RawReplica> read_worker_cpu(const scaling::ReplicaInfo& worker) const;
+  std::optional<scaling::RawReplica> read_worker_cpu(
+      const scaling::ReplicaInfo& worker) const override;
 
-  // Everything that runs now. Looks for new pid files.
-  std::vector<ComponentReading> read_all(const std::vector<scaling::ReplicaInfo>& workers);
+  // Looks for new pid files, too.
+  std::vector<ComponentReading> read_all(const std::vector<scaling::ReplicaInfo>& workers) override;
 
  private:
   void look_for_components();

@@ -21,6 +21,7 @@ void add_worker_command(CLI::App& app, Run& run);
 void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
+void add_strategies_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 
 }  // namespace spate::app

@@ -19,8 +19,10 @@ int main(int argc, char** argv) {
   spate::app::add_experiment_commands(app, run);
   spate::app::add_dataset_command(app, run);
   spate::app::add_model_command(app, run);
+  spate::app::add_gateway_command(app, run);
   spate::app::add_worker_command(app, run);
   spate::app::add_influx_command(app, run);
+  spate::app::add_strategies_command(app, run);
 
   CLI11_PARSE(app, argc, argv);
   try {

@@ -97,9 +97,9 @@ void Fleet::remove(std::string_view id) {
 }
 
 void Fleet::failed(TimePoint at, const Replica& replica, const char* event, std::string why) {
-  const bool was_stable = replica.was_ready && replica.state == ReplicaState::Ready &&
+  const bool stable_now = replica.state == ReplicaState::Ready &&
                           at - replica.state_since >= options_.stable_after;
-  if (was_stable) strikes_ = 0;
+  if (replica.was_stable || stable_now) strikes_ = 0;
   Duration delay{0};
   if (strikes_ > 0) {
     delay = options_.backoff_first;
@@ -172,6 +172,7 @@ void Fleet::draining(TimePoint at, std::string_view id) {
 void Fleet::connection_lost(TimePoint at, std::string_view id) {
   Replica* replica = find(id);
   if (replica == nullptr || replica->state != ReplicaState::Ready) return;
+  replica->was_stable = at - replica->state_since >= options_.stable_after;
   move(*replica, ReplicaState::Starting, at);
   replica->deadline = at + options_.reconnect_timeout;
 }

@@ -62,6 +62,7 @@ class Fleet {
     TimePoint state_since{};
     TimePoint deadline{};  // Starting: give up; Draining: stop again
     bool was_ready = false;
+    bool was_stable = false;  // when its connection was lost it had been ready for long
     bool answered = false;
     bool adopted = false;
     bool stop_asked = false;
