@@ -13,8 +13,6 @@ namespace {
 
 // Timers are coarse: the core is woken at most this often.
 constexpr Duration kTimerStep = std::chrono::microseconds(500);
-// A broker that allows a publisher fewer messages in flight than this limits the throughput.
-constexpr std::uint16_t kSmallReceiveMaximum = 100;
 
 // Grows `items` so that `slot` exists.
 template <class T>
@@ -73,13 +71,6 @@ void ModelSession::stop() {
 }
 
 void ModelSession::on_connected() {
-  const std::uint16_t granted = client_.broker_receive_maximum();
-  if (granted < kSmallReceiveMaximum && client_.stats().connects <= 1) {
-    spdlog::warn(
-        "gateway {}: the broker lets a client have {} results in flight at a time, which limits "
-        "the throughput; with mosquitto set max_inflight_messages 0 and max_queued_messages 0",
-        model_.name, granted);
-  }
   if (subscribed_ && on_healthy_) on_healthy_();
 }
 

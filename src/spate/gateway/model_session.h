@@ -66,6 +66,8 @@ class ModelSession final : public std::enable_shared_from_this<ModelSession>, Ro
   const RouteStats& stats() const;  // valid until the next call
   const Route& route() const { return route_; }
   const mqtt::ClientStats& mqtt_stats() const { return client_.stats(); }
+  // How many results the broker lets this session have in flight.
+  std::uint16_t broker_receive_maximum() const { return client_.broker_receive_maximum(); }
   std::uint64_t clock_disagreements() const { return clock_disagreements_; }
   std::uint64_t results_refused() const { return results_refused_; }
   std::uint64_t results_dropped() const { return results_dropped_; }

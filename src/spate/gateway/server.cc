@@ -21,6 +21,8 @@ namespace spate::gateway {
 
 namespace {
 
+// What mosquitto grants unless it is set up otherwise.
+constexpr std::uint16_t kDefaultReceiveMaximum = 20;
 // How often shut_down() looks whether everything is finished.
 constexpr Duration kShutdownStep = std::chrono::milliseconds(5);
 
@@ -111,7 +113,22 @@ struct Server::Impl {
   }
 
   void check_healthy() {
-    if (on_healthy && healthy()) std::exchange(on_healthy, nullptr)();
+    if (!healthy()) return;
+    warn_about_broker();
+    if (on_healthy) std::exchange(on_healthy, nullptr)();
+  }
+
+  // mosquitto as it comes announces 20, and then also drops messages, acknowledged ones too,
+  // once 1000 wait for one client; what is set up for a load announces more.
+  void warn_about_broker() {
+    const std::uint16_t granted = sessions.begin()->second->broker_receive_maximum();
+    if (broker_checked || granted > kDefaultReceiveMaximum) return;
+    broker_checked = true;
+    spdlog::warn(
+        "gateway: broker {}:{} lets a client have only {} messages in flight, so it may be limited "
+        "in what it queues too, and lose messages in a surge; for mosquitto set "
+        "max_inflight_messages 0 and max_queued_messages 0",
+        config.broker.host, config.broker.port, granted);
   }
 
   // --- the end -----------------------------------------------------------------------------
@@ -192,6 +209,7 @@ struct Server::Impl {
   std::unique_ptr<UnknownModelSession> unknown;
   std::unique_ptr<WorkerHub> hub;
   std::uint64_t seed = 0;
+  bool broker_checked = false;
 
   std::function<void()> done;  // of shut_down()
   TimePoint grace_ends{};

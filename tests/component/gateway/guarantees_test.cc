@@ -123,20 +123,21 @@ class PersistentBroker : public GatewayFixture {
   PersistentBroker() : GatewayFixture(BrokerOptions{.persistence = true}) {}
 };
 
+// Stopped in order, as it writes what it has. Killed, mosquitto 2.0.11 loses what it sent to a
+// live gateway after its last save, whatever autosave_on_changes says (docs/guarantees.md).
 TEST_F(PersistentBroker, RestartedTogetherWithTheGatewayLosesNothing) {
   start();
   Caller caller(loop, broker.port());
   caller.ask("linear", "{}", "kept");
-  ASSERT_TRUE(loop.run_until([&] { return server->stats("linear").queue_length == 1; }));
-  ASSERT_TRUE(loop.run_until([&] { return caller.published == 1; }));
+  ASSERT_TRUE(loop.run_until(
+      [&] { return server->stats("linear").queue_length == 1 && caller.published == 1; }));
   kill();
-  broker.restart(SIGKILL);
+  broker.restart(SIGTERM);
   start();
   auto linear = worker("linear", "linear-1");
   linear->serve();
-  ASSERT_TRUE(loop.run_until([&] { return caller.count("kept") >= 1; }, std::chrono::seconds(5)))
-      << "arrived again: " << server->stats("linear").arrived
-      << ", answered: " << server->stats("linear").latency.count();
+  ASSERT_TRUE(loop.run_until([&] { return caller.count("kept") == 1; }))
+      << "arrived again: " << server->stats("linear").arrived;
 }
 
 }  // namespace
