@@ -26,6 +26,7 @@ using adapters::ExitStatus;
 using adapters::ProcessIdentity;
 
 constexpr Duration kSweepGrace = std::chrono::seconds(4);
+constexpr int kSweepRounds = 20;
 constexpr Duration kKillGrace = std::chrono::seconds(2);
 
 std::vector<pid_t> all_pids() {
@@ -40,13 +41,18 @@ std::vector<pid_t> all_pids() {
   return out;
 }
 
-// Field 4 of /proc/<pid>/stat; 0 when it is gone. The name in field 2 may hold anything.
-pid_t parent_of(pid_t pid) {
+// Fields 3 and 4 of /proc/<pid>/stat. The name in field 2 may hold anything.
+struct ProcessState {
+  char state = 'X';  // 'Z': ended, not yet reaped
+  pid_t parent = 0;  // 0: it is gone
+};
+ProcessState state_of(pid_t pid) {
   const auto stat = read_file(fmt::format("/proc/{}/stat", pid));
-  if (!stat) return 0;
+  if (!stat) return {};
   const auto close = stat->rfind(')');
-  if (close == std::string::npos || close + 4 >= stat->size()) return 0;
-  return static_cast<pid_t>(std::strtol(stat->c_str() + close + 3, nullptr, 10));
+  if (close == std::string::npos || close + 4 >= stat->size()) return {};
+  return {(*stat)[close + 2],
+          static_cast<pid_t>(std::strtol(stat->c_str() + close + 3, nullptr, 10))};
 }
 
 bool mentions(pid_t pid, const std::string& folder) {
@@ -199,7 +205,7 @@ std::vector<pid_t> Supervisor::orphans() const {
   }
   std::vector<pid_t> out;
   for (const pid_t pid : all_pids()) {
-    if (parent_of(pid) != ::getpid() || ours.contains(pid)) continue;
+    if (state_of(pid).parent != ::getpid() || ours.contains(pid)) continue;
     if (command_line(pid).empty() || mentions(pid, folder_.string())) out.push_back(pid);
   }
   return out;
@@ -221,14 +227,23 @@ std::vector<std::string> Supervisor::end_all() {
       kSweepGrace + kKillGrace, true);
   std::vector<std::string> swept;
   // A descendant that is ended may leave children of its own to us: until none are left.
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < kSweepRounds; ++round) {
     reap_orphans();
     std::vector<pid_t> left;
+    bool unsure = false;
     for (const pid_t pid : orphans()) {
+      if (state_of(pid).state == 'Z') continue;
       const std::string words = command_line(pid);
-      if (words.empty()) continue;
+      if (words.empty()) {
+        unsure = true;  // in the middle of exec: its command line can be read in a moment
+        continue;
+      }
       left.push_back(pid);
       swept.push_back(words);
+    }
+    if (left.empty() && unsure) {
+      (void)loop_.run_until([] { return false; }, std::chrono::milliseconds(20), true);
+      continue;
     }
     if (left.empty()) break;
     end_processes(loop_, left);
