@@ -1,51 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/models/onnx_image/session.h"
 
-// The API table is asked for by hand, so that a library too old for the headers is an error
-// message and not a crash.
-#define ORT_API_MANUAL_INIT
-#include <fmt/format.h>
-#include <onnxruntime_cxx_api.h>
 #include <onnxruntime_session_options_config_keys.h>
+
+#include "spate/models/onnx_image/runtime.h"
 
 namespace spate::models {
 namespace {
-
-Status start_runtime() {
-  static const Status started = []() -> Status {
-    const OrtApi* api = OrtGetApiBase()->GetApi(ORT_API_VERSION);
-    if (api == nullptr) {
-      return Error{ErrorCode::Unavailable,
-                   fmt::format("the ONNX Runtime found is version {}, spate was built for 1.{} or "
-                               "newer: run scripts/setup, or point ONNXRUNTIME_ROOT at another",
-                               OrtGetApiBase()->GetVersionString(), ORT_API_VERSION)};
-    }
-    Ort::InitApi(api);
-    return ok();
-  }();
-  return started;
-}
-
-// One per process, never destroyed: sessions may outlive static objects.
-Ort::Env& environment() {
-  static auto* env = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "spate");
-  return *env;
-}
-
-Ort::SessionOptions common_options(int intra_op_threads) {
-  Ort::SessionOptions options;
-  options.SetIntraOpNumThreads(intra_op_threads);
-  options.SetInterOpNumThreads(1);
-  options.SetExecutionMode(ExecutionMode::ORT_SEQUENTIAL);
-  options.SetGraphOptimizationLevel(GraphOptimizationLevel::ORT_ENABLE_ALL);
-  // Threads that spin while they wait would spend the CPU limit of a small container.
-  options.AddConfigEntry(kOrtSessionOptionsConfigAllowIntraOpSpinning, "0");
-  return options;
-}
-
-Error runtime_error(const std::string& doing, const Ort::Exception& error) {
-  return Error{ErrorCode::Internal, fmt::format("{}: ONNX Runtime: {}", doing, error.what())};
-}
 
 class Session final : public OnnxSession {
  public:
@@ -73,7 +34,7 @@ class Session final : public OnnxSession {
       const auto* scores = outputs[0].GetTensorData<float>();
       return std::vector<float>(scores, scores + info.GetElementCount());
     } catch (const Ort::Exception& error) {
-      return runtime_error("running the model", error);
+      return onnx_error("running the model", error);
     }
   }
 
@@ -86,31 +47,32 @@ class Session final : public OnnxSession {
 }  // namespace
 
 Result<std::string> onnx_runtime_version() {
-  const Status started = start_runtime();
+  const Status started = start_onnx_runtime();
   if (!started) return started.error();
   return Ort::GetVersionString();
 }
 
 Result<std::shared_ptr<OnnxSession>> OnnxSession::open_portable(
     const std::filesystem::path& onnx_file, const ImageSettings& settings, int intra_op_threads) {
-  const Status started = start_runtime();
+  const Status started = start_onnx_runtime();
   if (!started) return started.error();
   try {
-    Ort::Session session(environment(), onnx_file.c_str(), common_options(intra_op_threads));
+    Ort::Session session(onnx_environment(), onnx_file.c_str(),
+                         onnx_session_options(intra_op_threads));
     return std::shared_ptr<OnnxSession>(
         std::make_shared<Session>(std::move(session), nullptr, settings));
   } catch (const Ort::Exception& error) {
-    return runtime_error("loading " + onnx_file.string(), error);
+    return onnx_error("loading " + onnx_file.string(), error);
   }
 }
 
 Result<std::shared_ptr<OnnxSession>> OnnxSession::open_prepared(
     std::shared_ptr<const MappedFile> file, std::span<const std::byte> bytes,
     const ImageSettings& settings, int intra_op_threads) {
-  const Status started = start_runtime();
+  const Status started = start_onnx_runtime();
   if (!started) return started.error();
   try {
-    auto options = common_options(intra_op_threads);
+    auto options = onnx_session_options(intra_op_threads);
     options.AddConfigEntry(kOrtSessionOptionsConfigLoadModelFormat, "ORT");
     options.AddConfigEntry(kOrtSessionOptionsConfigUseORTModelBytesDirectly, "1");
     options.AddConfigEntry(kOrtSessionOptionsConfigUseORTModelBytesForInitializers, "1");
@@ -118,27 +80,27 @@ Result<std::shared_ptr<OnnxSession>> OnnxSession::open_prepared(
     // already in the file) and starts sooner; int8 would be 3 to 4 times slower.
     options.AddConfigEntry(kOrtSessionOptionsConfigDisablePrepacking,
                            settings.quantised ? "0" : "1");
-    Ort::Session session(environment(), bytes.data(), bytes.size(), options);
+    Ort::Session session(onnx_environment(), bytes.data(), bytes.size(), options);
     return std::shared_ptr<OnnxSession>(
         std::make_shared<Session>(std::move(session), std::move(file), settings));
   } catch (const Ort::Exception& error) {
-    return runtime_error("loading the prepared model", error);
+    return onnx_error("loading the prepared model", error);
   }
 }
 
 Status OnnxSession::write_prepared(const std::filesystem::path& onnx_file,
                                    const std::filesystem::path& ort_file) {
-  const Status started = start_runtime();
+  const Status started = start_onnx_runtime();
   if (!started) return started;
   try {
-    auto options = common_options(1);
+    auto options = onnx_session_options(1);
     options.AddConfigEntry(kOrtSessionOptionsConfigSaveModelFormat, "ORT");
     options.AddConfigEntry(kOrtSessionOptionsConfigDisablePrepacking, "1");
     options.SetOptimizedModelFilePath(ort_file.c_str());
-    const Ort::Session session(environment(), onnx_file.c_str(), options);
+    const Ort::Session session(onnx_environment(), onnx_file.c_str(), options);
     return ok();
   } catch (const Ort::Exception& error) {
-    return runtime_error("preparing " + onnx_file.string(), error);
+    return onnx_error("preparing " + onnx_file.string(), error);
   }
 }
 
