@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Building and importing image models: what libspate_model_onnx_build.so offers. Used by
+// Building and importing image models: what libspate_onnx_build.so offers. Used by
 // app/model_image_command.cc through onnx_build_module(); the module alone maps protobuf.
 #pragma once
 

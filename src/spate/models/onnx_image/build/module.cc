@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What libspate_model_onnx_build.so exports (build.h).
+// What libspate_onnx_build.so exports (build.h).
 #include "spate/models/onnx_image/build/build.h"
 #include "spate/models/onnx_image/build/build_resnet50.h"
 #include "spate/models/onnx_image/build/import.h"
