@@ -108,6 +108,7 @@ void add_model_command(CLI::App& app, Run& run) {
       "build", "Train a model and save it; prints its held-out quality beside a trivial baseline.");
   build->require_subcommand(1);
   add_model_build_tables(*build, run);
+  add_image_model_commands(*model, *build, run);
 
   struct Settings {
     std::string directory;
