@@ -261,7 +261,8 @@ void ProcessActuator::State::exited(const std::string& id, const ExitStatus& sta
   fs::remove(state_file(id), ignored);
   if (replica->group) remove_group(std::move(replica->group), kGroupRetries);
   std::string detail = status.describe();
-  if (!replica->stop_asked && !status.success()) {
+  // Who was killed from outside had no last word.
+  if (!replica->stop_asked && !status.success() && status.signal != SIGKILL) {
     const std::string said = last_line(log_file(id));
     if (!said.empty()) detail += "; it last said: " + said;
   }
