@@ -29,25 +29,18 @@ void ComputePool::run(std::function<void()> work) {
   changed_.notify_one();
 }
 
-bool ComputePool::idle() const {
-  const std::lock_guard lock(mutex_);
-  return busy_ == 0 && work_.empty();
-}
-
 void ComputePool::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !work_.empty(); });
     if (stopping_) return;
     {
-      const auto work = std::move(work_.front());
+      auto work = std::move(work_.front());
       work_.pop_front();
-      ++busy_;
       lock.unlock();
       work();
-    }  // what the work held is released before it counts as done
+    }  // what the work held is released outside the lock
     lock.lock();
-    --busy_;
   }
 }
 

@@ -27,17 +27,14 @@ class ComputePool {
   void grow_to(int threads);
   // `work` must not throw.
   void run(std::function<void()> work);
-  // Nothing runs and nothing waits: the destructor will not block.
-  bool idle() const;
 
  private:
   void loop();
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   // State below is protected by mutex_.
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
-  int busy_ = 0;
   bool stopping_ = false;
 
   std::vector<std::thread> threads_;  // of the owner's thread

@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <type_traits>
 #include <utility>
 
 #include "spate/base/config_error.h"
@@ -82,7 +83,7 @@ class Shell {
     event([this](TimePoint now) { core_.start(now); });
     start_load();
     loop_.run();
-    if (!pool_.idle()) {
+    if (computing_ > 0) {
       spdlog::default_logger()->flush();
       std::_Exit(status_);
     }
@@ -144,20 +145,54 @@ class Shell {
   // On a compute thread: a runtime may have to build itself anew for it.
   void set_model_threads() {
     if (model_ == nullptr) return;  // the load takes, or took, threads_; see on_loaded()
-    pool_.run([model = model_, threads = threads_] { model->set_intra_op_threads(threads); });
+    compute(
+        [model = model_, threads = threads_] {
+          try {
+            model->set_intra_op_threads(threads);
+          } catch (const std::exception& error) {
+            spdlog::error("the model keeps its threads: {}", error.what());
+          }
+        },
+        [] {});
+  }
+
+  // Runs `work` on a compute thread, then `done` with what it returned on the loop.
+  template <class Work, class Done>
+  void compute(Work work, Done done) {
+    ++computing_;
+    pool_.run([this, work = std::move(work), done = std::move(done)]() mutable {
+      if constexpr (std::is_void_v<decltype(work())>) {
+        work();
+        asio::post(loop_, [this, done = std::move(done)]() mutable {
+          --computing_;
+          done();
+        });
+      } else {
+        asio::post(loop_, [this, done = std::move(done), result = work()]() mutable {
+          --computing_;
+          done(result);
+        });
+      }
+    });
   }
 
   void perform(StartJob& job) {
-    auto items = std::make_shared<std::vector<wire::Item>>(std::move(job.items));
-    pool_.run([this, id = job.id, items, model = model_] {
-      const TimePoint begin = monotonic_now();
-      auto results = predict_items(*model, *items);
-      const Duration took = monotonic_now() - begin;
-      asio::post(loop_, [this, id, took, results = std::move(results)]() mutable {
-        metrics_.on_predicted(results.size(), took);
-        event([&](TimePoint now) { core_.job_done(id, std::move(results), now); });
-      });
-    });
+    struct Predicted {
+      std::vector<wire::ItemResult> results;
+      Duration took{};
+    };
+    const auto items = std::make_shared<std::vector<wire::Item>>(std::move(job.items));
+    compute(
+        [items, model = model_] {
+          const TimePoint begin = monotonic_now();
+          Predicted out{predict_items(*model, *items), {}};
+          out.took = monotonic_now() - begin;
+          return out;
+        },
+        [this, id = job.id](Predicted& out) {
+          metrics_.on_predicted(out.results.size(), out.took);
+          event([&](TimePoint now) { core_.job_done(id, std::move(out.results), now); });
+        });
   }
 
   void perform(Exit& exit) {
@@ -174,10 +209,8 @@ class Shell {
 
   void start_load() {
     const int threads = threads_;
-    pool_.run([this, threads] {
-      auto loaded = std::make_shared<Loaded>(load_and_warm_up(options_, threads));
-      asio::post(loop_, [this, loaded, threads] { on_loaded(*loaded, threads); });
-    });
+    compute([this, threads] { return load_and_warm_up(options_, threads); },
+            [this, threads](Loaded& loaded) { on_loaded(loaded, threads); });
   }
 
   void on_loaded(Loaded& loaded, int threads) {
@@ -246,7 +279,8 @@ class Shell {
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::unique_ptr<telemetry::HttpServer> http_;
   std::shared_ptr<models::Model> model_;
-  int threads_ = 1;  // per call, as last asked for
+  int threads_ = 1;    // per call, as last asked for
+  int computing_ = 0;  // works handed to the pool whose end the loop has not seen
   std::optional<TimePoint> armed_;
   TimerId timer_{};
   int status_ = 1;

@@ -6,6 +6,8 @@
 // Threads: one.
 #pragma once
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,6 +26,21 @@ namespace spate::test {
 class ScriptedGateway {
  public:
   explicit ScriptedGateway(const std::filesystem::path& socket) : path_(socket) { listen(); }
+  // TCP on a loopback port that the kernel picks.
+  ScriptedGateway() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t size = sizeof address;
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_, 8) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("cannot listen on loopback");
+    }
+    bound(listener_);
+    port_ = ntohs(address.sin_port);
+  }
   ~ScriptedGateway() {
     hang_up();
     stop_listening();
@@ -45,7 +62,7 @@ class ScriptedGateway {
   }
   void stop_listening() {
     if (listener_ >= 0) ::close(std::exchange(listener_, -1));
-    ::unlink(path_.c_str());
+    if (!path_.empty()) ::unlink(path_.c_str());
   }
   void accept() {
     hang_up();
@@ -97,6 +114,7 @@ class ScriptedGateway {
     send(wire::Registered{.gateway_id = "scripted"});
     return expect<wire::Ready>();
   }
+  std::uint16_t port() const { return port_; }
   const wire::Register& registered() const { return registered_; }
 
  private:
@@ -107,6 +125,7 @@ class ScriptedGateway {
   }
 
   std::filesystem::path path_;
+  std::uint16_t port_ = 0;
   int listener_ = -1;
   int connection_ = -1;
   wire::FrameReader reader_;

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "component/worker/scripted_gateway.h"
+#include "spate/adapters/cgroup.h"
 #include "spate/base/files.h"
 #include "spate/models/linear.h"
 #include "testing/broker_fixture.h"
@@ -274,6 +275,28 @@ TEST_F(WorkerProcess, ItsCreditsFollowTheCpuLimit) {
   EXPECT_EQ(gateway_.expect<wire::Credits>().credits, 1U);
   gateway_.send(wire::CpuLimit{.cpus = 2.0, .duty_cycle = false});
   EXPECT_EQ(gateway_.expect<wire::Credits>().credits, 2U);
+}
+
+TEST_F(WorkerProcess, SeesALimitThatItsCgroupGotFromOutside) {
+  auto parent = adapters::CgroupParent::open("spate-test-" + std::to_string(::getpid()), {});
+  if (!parent) GTEST_SKIP() << "no cgroup can be made here: " << parent.error().message;
+  auto group = (*parent)->make("worker");
+  ASSERT_TRUE(group) << group.error().message;
+  start();
+  const wire::Ready ready = gateway_.welcome();
+  ASSERT_TRUE((*group)->add(worker_->pid()));
+  // Nobody tells the worker: it was moved to another group, whose limit then changes.
+  ASSERT_TRUE((*group)->set_cpu_limit(1.0));
+  std::uint32_t credits = ready.credits;
+  if (credits > 1) credits = gateway_.expect<wire::Credits>().credits;
+  EXPECT_EQ(credits, 1U);
+  ASSERT_TRUE((*group)->set_cpu_limit(0.0));
+  if (ready.credits > 1) {
+    EXPECT_EQ(gateway_.expect<wire::Credits>().credits, ready.credits);
+  }
+  worker_.reset();
+  EXPECT_TRUE((*group)->remove());
+  EXPECT_TRUE((*parent)->remove());
 }
 
 TEST_F(WorkerProcess, ADutyCycleKeepsItToItsLimit) {
