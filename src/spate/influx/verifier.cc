@@ -139,7 +139,7 @@ void Verifier::sent(std::size_t request, Duration at) {
   ModelReport& report = models_[planned.model].report;
   report.lag.record(lag);
   const auto window = static_cast<std::size_t>(std::max(0.0, to_seconds(at)) / kOfferedWindow_s);
-  if (window < report.offered.size()) ++report.offered[window].sent;
+  if (at < schedule_.duration) ++report.offered[window].sent;
 }
 
 void Verifier::shed(std::size_t request) {
