@@ -8,7 +8,7 @@
 #include <memory>
 #include <thread>
 
-#include "spate/app/command.h"
+#include "spate/app/model_command.h"
 #include "spate/models/onnx_image/build/build.h"
 
 namespace spate::app {
@@ -17,11 +17,6 @@ namespace {
 using models::ImportOptions;
 using models::ResNet50Options;
 
-int fail(const Error& error) {
-  std::fprintf(stderr, "spate: %s\n", error.message.c_str());
-  return error.code == ErrorCode::InvalidArgument || error.code == ErrorCode::NotFound ? 2 : 1;
-}
-
 void print_progress(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 int build_resnet50(const ResNet50Options& options) {
@@ -29,15 +24,8 @@ int build_resnet50(const ResNet50Options& options) {
   if (!module) return fail(module.error());
   const auto built = module->build_resnet50(options);
   if (!built) return fail(built.error());
-  const auto& quality = built->held_out;
-  std::printf(
-      "model      %s (%s, backbone: random)\n"
-      "classes    %zu\n"
-      "held out   right in %.1f %% of %.0f images; always the commonest label: %.1f %%\n"
-      "version    %s\n",
-      options.out.c_str(), built->kind.c_str(), built->classes.size(),
-      100.0 * quality.at("accuracy"), quality.at("held_out_rows"),
-      100.0 * quality.at("baseline_accuracy"), built->version.c_str());
+  std::printf("  held out: %s\n  backbone: random\nsaved %s (version %s)\n",
+              quality_text(*built).c_str(), options.out.c_str(), built->version.c_str());
   return 0;
 }
 
@@ -46,13 +34,9 @@ int import_onnx(const ImportOptions& options) {
   if (!module) return fail(module.error());
   const auto imported = module->import_onnx(options);
   if (!imported) return fail(imported.error());
-  std::printf(
-      "model      %s (%s, %s)\n"
-      "classes    %zu\n"
-      "settings   %s\n"
-      "version    %s\n",
-      options.out.c_str(), imported->kind.c_str(), imported->variant.c_str(),
-      imported->classes.size(), imported->settings_json.c_str(), imported->version.c_str());
+  std::printf("  %s, %zu classes\n  settings: %s\nsaved %s (version %s)\n",
+              imported->variant.c_str(), imported->classes.size(), imported->settings_json.c_str(),
+              options.out.c_str(), imported->version.c_str());
   return 0;
 }
 
