@@ -132,7 +132,8 @@ struct GatewayConfig {
   bool answer_unknown_models = true;
   // How long stop() lets waiting requests finish, [0, 3600] s. "shutdown_grace_s"
   Duration shutdown_grace = std::chrono::seconds(10);
-  // A worker that sends nothing for so long is dead, [1, 3600] s; it is pinged once a second.
+  // A worker that sends nothing for so long is dead, [1, 3600] s; it is pinged every second, or
+  // four times within it.
   // "heartbeat_timeout_s"
   Duration heartbeat_timeout = std::chrono::seconds(10);
 };

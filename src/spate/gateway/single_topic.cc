@@ -82,6 +82,7 @@ std::string read_id(const object& message) {
 }  // namespace
 
 Result<SingleTopicInput> read_single_topic(std::string_view payload) {
+  if (payload.empty()) return bad("the payload is empty, not JSON");
   simdjson::dom::parser parser;
   element root;
   if (const auto error = parser.parse(payload.data(), payload.size()).get(root)) {

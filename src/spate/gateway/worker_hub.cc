@@ -11,7 +11,7 @@ namespace spate::gateway {
 
 namespace {
 
-constexpr Duration kHeartbeat = std::chrono::seconds(1);
+constexpr Duration kPingInterval = std::chrono::seconds(1);
 
 // Takes the same time whatever the difference, so that a token cannot be guessed byte by byte.
 bool same_secret(std::string_view a, std::string_view b) {
@@ -28,7 +28,11 @@ bool same_secret(std::string_view a, std::string_view b) {
 
 WorkerHub::WorkerHub(boost::asio::io_context& loop, Clock& clock, Options options,
                      const Sessions& sessions)
-    : loop_(loop), clock_(clock), options_(std::move(options)), sessions_(sessions) {}
+    : loop_(loop),
+      clock_(clock),
+      options_(std::move(options)),
+      ping_interval_(std::min(kPingInterval, options_.heartbeat_timeout / 4)),
+      sessions_(sessions) {}
 
 WorkerHub::~WorkerHub() { stop(); }
 
@@ -38,7 +42,7 @@ Status WorkerHub::start() {
                              [this](WorkerLink::Socket socket) { accepted(std::move(socket)); });
   if (!listener) return listener.error();
   listener_ = std::move(listener.value());
-  timer_ = clock_.call_after(kHeartbeat, [this] { heartbeat(); });
+  timer_ = clock_.call_after(ping_interval_, [this] { heartbeat(); });
   return ok();
 }
 
@@ -74,7 +78,7 @@ void WorkerHub::accepted(WorkerLink::Socket socket) {
 }
 
 void WorkerHub::heartbeat() {
-  timer_ = clock_.call_after(kHeartbeat, [this] { heartbeat(); });
+  timer_ = clock_.call_after(ping_interval_, [this] { heartbeat(); });
   const TimePoint now = clock_.now();
   std::vector<std::pair<WorkerLink*, const char*>> dead;
   ++nonce_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WorkerHub: the workers that have dialled in. It registers them (shared token, known route, one
-// connection per replica id), pings them once a second, carries their frames to the ModelSession
-// they serve, and reports what becomes of them.
+// connection per replica id), pings them (once a second, or more often for a short timeout),
+// carries their frames to the ModelSession they serve, and reports what becomes of them.
 //
 //   accepted -> Register -> STARTING -> Ready -> READY -> drain, Draining -> DRAINING -> gone
 //
@@ -91,6 +91,7 @@ class WorkerHub final : WorkerLink::Owner {
   boost::asio::io_context& loop_;
   Clock& clock_;
   const Options options_;
+  const Duration ping_interval_;  // several to a heartbeat timeout
   const Sessions& sessions_;
   std::unique_ptr<WorkerListener> listener_;
   std::unordered_map<WorkerLink*, std::unique_ptr<Worker>> workers_;

@@ -38,11 +38,11 @@ class Caller {
                        results.push_back(std::move(message));
                        if (handle != mqtt::AckHandle::None) client_.ack(handle);
                      },
-                 .on_subscribed = [this](const mqtt::Subscription&, Status) { ++subscribed_; }}) {
+                 .on_subscribed = [this](const mqtt::Subscription&, Status) { ++subscribed; }}) {
     client_.subscribe({"reply", mqtt::Qos::AtLeastOnce});
     client_.subscribe({"spate/v1/result/#", mqtt::Qos::AtLeastOnce});
     client_.start();
-    EXPECT_TRUE(loop.run_until([this] { return subscribed_ == 2; }));
+    EXPECT_TRUE(loop.run_until([this] { return subscribed == 2; }));
   }
 
   static mqtt::Message request(const std::string& model, const std::string& payload,
@@ -74,7 +74,8 @@ class Caller {
   }
 
   std::vector<mqtt::Message> results;
-  int published = 0;  // acknowledged by the broker
+  int published = 0;   // acknowledged by the broker
+  int subscribed = 0;  // times the broker took a subscription
 
  private:
   static mqtt::ClientOptions options(std::uint16_t port, const std::string& id) {
@@ -84,7 +85,6 @@ class Caller {
     options.session_expiry_s = 60;
     return options;
   }
-  int subscribed_ = 0;
   mqtt::Client client_;
 };
 

@@ -38,6 +38,9 @@ class ScriptedWorker {
   void send(const wire::Message& message) {
     std::string bytes;
     wire::encode(message, bytes);
+    send_bytes(bytes);
+  }
+  void send_bytes(const std::string& bytes) {
     boost::asio::write(state_->socket, boost::asio::buffer(bytes));
   }
   void register_as(const std::string& model, const std::string& replica,

@@ -5,6 +5,7 @@
 
 #include "component/gateway/gateway_fixture.h"
 #include "spate/base/base64.h"
+#include "spate/gateway/gateway_metrics.h"
 
 namespace spate::gateway::test {
 namespace {
@@ -299,6 +300,53 @@ TEST_F(GatewayServer, AnnouncesTheCpuLimit) {
   EXPECT_TRUE(limit.duty_cycle);
   EXPECT_EQ(server->workers().at(0).cpu_limit, 0.3);
   EXPECT_EQ(server->workers().at(0).load, 12ms);
+}
+
+TEST_F(GatewayServer, AWorkerThatGivesNoSignOfLifeIsGone) {
+  config.heartbeat_timeout = 1s;
+  start();
+  auto silent = worker("linear", "linear-1");
+  silent->answer_pings(false);
+  auto alive = worker("linear", "linear-2");
+  ASSERT_TRUE(loop.run_until([&] { return has_event(WorkerEvent::Kind::Gone); }));
+  ASSERT_EQ(server->workers().size(), 1U);
+  EXPECT_EQ(server->workers()[0].replica_id, "linear-2");
+}
+
+TEST_F(GatewayServer, AStrangerThatSendsNoFrameIsCutOff) {
+  start();
+  ScriptedWorker stranger(loop.io, socket());
+  stranger.send_bytes("GET / HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(loop.run_until([&] { return stranger.closed(); }));
+}
+
+TEST_F(GatewayServer, MetricsFollowWhatHappens) {
+  telemetry::Metrics metrics;
+  start();
+  GatewayMetrics gateway_metrics(metrics, *server);
+  server->set_end_handler([&](std::string_view model, Outcome outcome, Duration latency) {
+    gateway_metrics.on_end(model, outcome, latency);
+  });
+  auto linear = worker("linear", "linear-1");
+  linear->serve();
+  Caller caller(loop, broker.port());
+  caller.ask("linear", "{}", "a");
+  caller.ask("linear", "", "b");
+  caller.ask("resnet50", "x", "c");
+  ASSERT_TRUE(loop.run_until([&] {
+    return server->stats("linear").latency.count() == 1 && caller.results.size() == 2 &&
+           server->stats("resnet50").queue_length == 1;
+  }));
+  gateway_metrics.update();
+  const std::string text = metrics.text();
+  for (const char* line :
+       {R"(spate_requests_total{model="linear",outcome="answered"} 1)",
+        R"(spate_requests_total{model="linear",outcome="bad_input"} 1)",
+        R"(spate_request_latency_seconds_count{model="linear"} 1)",
+        R"(spate_queue_length{model="resnet50"} 1)", R"(spate_in_flight{model="linear"} 0)",
+        R"(spate_queue_bytes{model="resnet50"} 1)"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
 }
 
 // --- single-topic mode -------------------------------------------------------------------------
