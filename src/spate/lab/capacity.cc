@@ -9,6 +9,7 @@
 
 #include "spate/base/files.h"
 #include "spate/base/sha256.h"
+#include "spate/lab/canary.h"
 #include "spate/lab/run_files.h"
 #include "spate/lab/supervisor.h"
 #include "spate/lab/worker_probe.h"
@@ -172,17 +173,24 @@ Result<Capacity> capacity_of(LiveLoop& loop, const ModelScenario& model, const M
       const Json kept = Json::parse(*text, nullptr, false);
       if (kept.is_object() && kept.value("key", Json()) == key && kept.contains("capacity") &&
           number_of(kept["capacity"], "per_s") > 0.0) {
-        return Capacity{number_of(kept["capacity"], "per_s"), kept["capacity"], true};
+        return Capacity{number_of(kept["capacity"], "per_s"), kept["capacity"], true, {}};
       }
     }
   }
+  const CanaryReading before = read_canary();
   auto measured = measure(loop, model, options);
   std::error_code failed;
   if (!measured) return measured.error();
   std::filesystem::remove_all(options.work, failed);
+  const CanaryReading after = read_canary();
+  const Disturbance disturbance = judge_canary(before, after, machine.cores_online);
+  (*measured)["canary"] = canary_json(before, after, disturbance);
+  Capacity out{number_of(*measured, "per_s"), *measured, false, disturbance.reasons};
+  // A capacity that was measured beside others' work is one of this moment only.
+  if (disturbance.disturbed) return out;
   const Status kept = write_file(file, Json{{"key", key}, {"capacity", *measured}}.dump(1) + "\n");
   if (!kept) return kept.error();
-  return Capacity{number_of(*measured, "per_s"), std::move(measured).value(), false};
+  return out;
 }
 
 }  // namespace spate::lab

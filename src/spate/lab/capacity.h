@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "spate/base/result.h"
 #include "spate/lab/live_loop.h"
@@ -29,6 +30,8 @@ struct Capacity {
   double per_s = 0.0;
   nlohmann::json record;  // what the run keeps: rate, interval, distribution, method, when
   bool from_cache = false;
+  // Why the machine was not all there while it was measured; such a measurement is not cached.
+  std::vector<std::string> disturbances;
 };
 
 // Blocks for about 5 to 15 s a batch size when it measures.

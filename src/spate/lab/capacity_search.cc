@@ -11,11 +11,11 @@
 namespace spate::lab {
 namespace {
 
-constexpr int kRequests = 12'000;  // of the estimate
-constexpr int kBootstrapRequests = 3'000;
-constexpr int kBootstraps = 30;
-constexpr int kBisections = 14;
-constexpr int kBootstrapBisections = 9;
+constexpr int kBisections = 13;
+// Around the estimate, with the same arrivals, so that only the service times differ.
+constexpr int kBootstrapBisections = 8;
+constexpr double kBootstrapFrom = 0.6;
+constexpr double kBootstrapTo = 1.5;
 constexpr std::uint32_t kTypicalBytes = 1024;
 
 // One replica in front of which requests queue, in virtual time.
@@ -121,13 +121,11 @@ double saturated(const CapacityQuestion& q) {
   return best;
 }
 
-double bisect(const CapacityQuestion& q, int requests, int steps, std::uint64_t seed) {
-  double low = 0.0;
-  // Above saturation by 1/target not even refusing the surplus at once attains the target.
-  double high = saturated(q) / std::max(0.05, q.target) * 1.05;
+// The largest rate in [low, high] that attains the target.
+double bisect(const CapacityQuestion& q, double low, double high, int steps) {
   for (int i = 0; i < steps; ++i) {
     const double middle = 0.5 * (low + high);
-    (simulate_attainment(q, middle, requests, seed) >= q.target ? low : high) = middle;
+    (simulate_attainment(q, middle, q.requests, q.seed) >= q.target ? low : high) = middle;
   }
   return low;
 }
@@ -152,20 +150,32 @@ double simulate_attainment(const CapacityQuestion& question, double rate_per_s, 
 CapacityAnswer find_capacity(const CapacityQuestion& question) {
   CapacityAnswer out;
   out.saturated_per_s = saturated(question);
-  out.rate_per_s = bisect(question, kRequests, kBisections, question.seed);
+  // Above saturation by 1/target not even refusing the surplus at once attains the target.
+  const double most = out.saturated_per_s / std::max(0.05, question.target) * 1.05;
+  out.rate_per_s = bisect(question, 0.0, most, kBisections);
+  out.low_per_s = out.high_per_s = out.rate_per_s;
+  // Nothing but what bisection makes of "no rate at all".
+  if (out.rate_per_s <= most * 1e-3) {
+    out.rate_per_s = out.low_per_s = out.high_per_s = 0.0;
+    return out;
+  }
   Rng rng(question.seed, "bootstrap");
   std::vector<double> rates;
-  for (int b = 0; b < kBootstraps; ++b) {
+  for (int b = 0; b < question.bootstraps; ++b) {
     CapacityQuestion resampled = question;
     for (auto& [batch, times] : resampled.service) {
       const auto& measured = question.service.at(batch);
       for (auto& t : times) t = measured[rng.below(measured.size())];
     }
-    rates.push_back(bisect(resampled, kBootstrapRequests, kBootstrapBisections, question.seed));
+    rates.push_back(bisect(resampled, kBootstrapFrom * out.rate_per_s,
+                           kBootstrapTo * out.rate_per_s, kBootstrapBisections));
   }
+  if (rates.size() < 3) return out;
   std::sort(rates.begin(), rates.end());
-  out.low_per_s = std::min(out.rate_per_s, rates[kBootstraps / 20]);
-  out.high_per_s = std::max(out.rate_per_s, rates[kBootstraps - 1 - kBootstraps / 20]);
+  // The 5 % and 95 % points: of 20 the second from either end.
+  const std::size_t cut = std::max<std::size_t>(1, rates.size() / 20);
+  out.low_per_s = std::min(out.rate_per_s, rates[cut]);
+  out.high_per_s = std::max(out.rate_per_s, rates[rates.size() - 1 - cut]);
   return out;
 }
 

@@ -32,6 +32,8 @@ struct CapacityQuestion {
   Duration deadline = std::chrono::seconds(1);  // sent with each request
   double target = 0.95;                         // share of requests answered within slo_latency
   std::uint64_t seed = 1;
+  int requests = 20'000;  // per simulated rate; the estimate's own noise falls with their root
+  int bootstraps = 20;    // resamples for the interval, at least 3; 0: no interval
 };
 
 // Share of requests answered in time at `rate_per_s` > 0, over `requests` of them after a tenth
@@ -41,7 +43,7 @@ double simulate_attainment(const CapacityQuestion& question, double rate_per_s, 
 
 struct CapacityAnswer {
   double rate_per_s = 0.0;
-  double low_per_s = 0.0;  // 90 % interval by the bootstrap
+  double low_per_s = 0.0;  // 90 % interval by the bootstrap; the rate itself without one
   double high_per_s = 0.0;
   double saturated_per_s = 0.0;  // what the replica serves when it never waits
 };

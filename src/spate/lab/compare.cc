@@ -88,6 +88,9 @@ Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
         found->per_s, m.slo_latency_ms, 100.0 * m.slo_target,
         found->from_cache ? "measured before, --remeasure does it again" : "measured now",
         found->record.value("low_per_s", 0.0), found->record.value("high_per_s", 0.0)));
+    for (const auto& reason : found->disturbances) {
+      printer.say("  disturbed, so it is not kept for later: " + reason);
+    }
   }
   return ok();
 }

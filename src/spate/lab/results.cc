@@ -150,7 +150,7 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
     }
     const std::string replica = text_of(line, "replica");
     if (event == "replica_started" && index.emplace(replica, out.starts.size()).second) {
-      out.starts.push_back({replica, at, {}, {}, {}, nullptr});
+      out.starts.push_back({replica, at, number_of(line, "after_ms"), {}, {}, {}, nullptr});
       continue;
     }
     const auto known = index.find(replica);
@@ -160,7 +160,7 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
       if (field) return;
       field = line.contains("after_ms") && line["after_ms"].is_number()
                   ? number_of(line, "after_ms")
-                  : (at - start.unix_s) * 1000.0;
+                  : (at - start.unix_s) * 1000.0 + start.after_ms;
     };
     if (event == "ready") {
       set_once(start.ready_ms);

@@ -31,7 +31,8 @@ struct WorstSecond {
 // How long a new replica took, from the decision (or, for the first ones, the start) on.
 struct ReplicaStart {
   std::string replica;
-  double unix_s = 0.0;
+  double unix_s = 0.0;    // when its process was started
+  double after_ms = 0.0;  // from the decision until then
   std::optional<double> ready_ms;
   std::optional<double> first_answer_ms;
   std::optional<double> limit_applied_ms;

@@ -16,6 +16,8 @@ CapacityQuestion constant(milliseconds service) {
   q.slo_latency = milliseconds(1000);
   q.deadline = milliseconds(1000);
   q.target = 0.95;
+  q.requests = 6000;
+  q.bootstraps = 0;
   return q;
 }
 
@@ -46,10 +48,11 @@ TEST(CapacitySearch, ConstantServiceAgreesWithQueueingTheory) {
 }
 
 TEST(CapacitySearch, AttainsItsTargetAtTheRateItFoundAndNotAboveIt) {
-  const CapacityQuestion q = constant(milliseconds(100));
+  CapacityQuestion q = constant(milliseconds(100));
+  q.requests = 20000;
   const double rate = find_capacity(q).rate_per_s;
-  EXPECT_GE(simulate_attainment(q, rate * 0.97, 12000, 99), q.target);
-  EXPECT_LT(simulate_attainment(q, rate * 1.06, 12000, 99), q.target);
+  EXPECT_GE(simulate_attainment(q, rate * 0.95, 20000, 99), q.target);
+  EXPECT_LT(simulate_attainment(q, rate * 1.06, 20000, 99), q.target);
 }
 
 TEST(CapacitySearch, TwoCreditsServeTwice) {
@@ -71,6 +74,8 @@ TEST(CapacitySearch, BatchesServeMoreWhenTheyAreCheaperTogether) {
 
 TEST(CapacitySearch, IsTheSameEachTimeAndItsIntervalHoldsIt) {
   CapacityQuestion q = constant(milliseconds(100));
+  q.requests = 1000;
+  q.bootstraps = 20;
   for (std::size_t i = 0; i < q.service[1].size(); ++i) {
     q.service[1][i] = milliseconds(60 + 4 * static_cast<int>(i % 20));
   }
