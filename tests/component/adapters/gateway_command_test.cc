@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `spate gateway` as a process, with a real broker and real workers: what a supervisor, a
+// Prometheus and a person see of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "component/adapters/linear_worker.h"
+#include "spate/adapters/cgroup.h"
+#include "spate/adapters/child_process.h"
+#include "spate/base/files.h"
+#include "testing/broker_fixture.h"
+#include "testing/child_process.h"
+#include "testing/loop.h"
+
+namespace spate::adapters {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+const std::string kSpate = std::string(SPATE_BINARY_DIR) + "/spate";
+
+class GatewayCommand : public testing::Test {
+ protected:
+  void SetUp() override { test::make_linear_model(folder_); }
+  void TearDown() override {
+    gateway_.reset();
+    // Workers of a gateway that was killed.
+    for (const pid_t pid : worker_pids()) ::kill(pid, SIGKILL);
+    if (const auto parent = CgroupParent::open("spate-" + run_id(), {})) {
+      EXPECT_TRUE(loop_.run_until([&] { return bool((*parent)->remove()); }));
+    }
+  }
+
+  std::string run_id() const { return "gwtest" + std::to_string(::getpid()); }
+  static json model(const std::string& path) {
+    return {{"name", "linear"}, {"path", path},   {"slo_latency_ms", 1000}, {"cpu_request", 0.3},
+            {"cpu_limit", 0.3}, {"replicas", 2},  {"min_replicas", 1},      {"max_replicas", 3},
+            {"min_cpu", 0.3},   {"max_cpu", 0.9}, {"cpu_ceiling", 0.9}};
+  }
+  json config(std::uint16_t port) const {
+    return {{"broker", {{"host", "127.0.0.1"}, {"port", port}}},
+            {"run_id", run_id()},
+            {"run_dir", run().string()},
+            {"worker_listen", "unix:" + (folder_ / "gw.sock").string()},
+            {"token_file", (folder_ / "token").string()},
+            {"http", {{"host", "127.0.0.1"}, {"port", 0}}},
+            {"strategy", {{"name", "none"}, {"options", json::object()}}},
+            {"actuator", {{"kind", "process"}, {"limits", "auto"}}},
+            {"models", json::array({model((folder_ / "linear").string())})}};
+  }
+  fs::path run() const { return folder_ / "run"; }
+
+  void launch(const json& settings) {
+    fs::create_directories(run());
+    std::error_code none;
+    fs::remove(run() / "gateway.state.json", none);
+    folder_.write("gateway.json", settings.dump(1));
+    gateway_ = std::make_unique<test::ChildProcess>(std::vector<std::string>{
+        kSpate, "gateway", "--config", (folder_ / "gateway.json").string()});
+  }
+  bool wait(const std::function<bool()>& done) { return loop_.run_until(done, seconds(30)); }
+  bool up() {
+    return wait([&] { return fs::exists(run() / "gateway.state.json"); });
+  }
+  json state() const { return json::parse(*read_file(run() / "gateway.state.json")); }
+
+  struct Answer {
+    int status = 0;
+    std::string body;
+  };
+  Answer get(const std::string& path) const {
+    using boost::asio::ip::tcp;
+    boost::asio::io_context io;
+    tcp::socket socket(io);
+    const auto port = state()["http_port"].get<std::uint16_t>();
+    socket.connect({boost::asio::ip::address_v4::loopback(), port});
+    boost::asio::write(socket, boost::asio::buffer("GET " + path +
+                                                   " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                                                   "Connection: close\r\n\r\n"));
+    std::string text;
+    boost::system::error_code end;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(text), end);
+    Answer out;
+    if (text.size() > 12) out.status = std::stoi(text.substr(9, 3));
+    const auto head = text.find("\r\n\r\n");
+    if (head != std::string::npos) out.body = text.substr(head + 4);
+    return out;
+  }
+  bool ready() {
+    return wait([&] { return get("/readyz").status == 200; });
+  }
+  std::set<pid_t> worker_pids() const {
+    std::set<pid_t> out;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(run() / "replicas", none)) {
+      const auto text = read_file(entry.path());
+      const auto read = text ? json::parse(*text, nullptr, false) : json();
+      if (read.is_object()) out.insert(read["pid"].get<pid_t>());
+    }
+    return out;
+  }
+  std::vector<std::string> groups() const {
+    std::vector<std::string> out;
+    const auto place = find_cgroup_place();
+    if (!place) return out;
+    for (const fs::path& base : {place->cpu, place->cpuacct}) {
+      if (!base.empty() && fs::exists(base / ("spate-" + run_id()))) out.push_back(base.string());
+    }
+    return out;
+  }
+
+  test::TestFolder folder_;
+  test::Loop loop_;
+  std::unique_ptr<test::ChildProcess> gateway_;
+};
+
+TEST_F(GatewayCommand, ComesUpServesItsStateAndLeavesNothing) {
+  test::BrokerFixture broker;
+  launch(config(broker.port()));
+  ASSERT_TRUE(up()) << gateway_->output();
+  EXPECT_EQ(state()["pid"].get<pid_t>(), gateway_->pid());
+  ASSERT_TRUE(ready()) << gateway_->output();
+  EXPECT_EQ(get("/healthz").status, 200);
+
+  const json api = json::parse(get("/api/state").body);
+  EXPECT_EQ(api["strategy"], "none");
+  EXPECT_EQ(api["limit_mechanism"], state()["limit_mechanism"]);
+  ASSERT_EQ(api["workers"].size(), 2U);
+  EXPECT_EQ(api["workers"][0]["state"], "ready");
+  EXPECT_EQ(api["workers"][0]["cpu_limit"], 0.3);
+  ASSERT_TRUE(wait([&] { return json::parse(get("/api/decisions").body).size() >= 8; }));
+  std::set<std::string> events;
+  for (const auto& record : json::parse(get("/api/decisions").body)) {
+    events.insert(record.value("event", "decision"));
+  }
+  EXPECT_THAT(events, testing::IsSupersetOf({"replica_started", "ready", "limit_applied"}));
+
+  const auto pids = worker_pids();
+  ASSERT_EQ(pids.size(), 2U);
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(seconds(30)), 0) << gateway_->output();
+  for (const pid_t pid : pids) EXPECT_FALSE(identify_process(pid)) << pid;
+  EXPECT_TRUE(worker_pids().empty());
+  EXPECT_EQ(groups(), std::vector<std::string>{});
+}
+
+TEST_F(GatewayCommand, MetricsAreWhatPrometheusWants) {
+  test::BrokerFixture broker;
+  launch(config(broker.port()));
+  ASSERT_TRUE(up());
+  ASSERT_TRUE(ready());
+  ASSERT_TRUE(
+      wait([&] { return get("/metrics").body.find("component=\"worker\"") != std::string::npos; }));
+  const std::string text = get("/metrics").body;
+  for (const char* line :
+       {"spate_replicas{model=\"linear\",state=\"ready\"} 2",
+        "spate_replicas{model=\"linear\",state=\"wanted\"} 2",
+        "spate_cpu_limit_cpus{model=\"linear\"} 0.3",
+        "spate_requests_total{model=\"linear\",outcome=\"answered\"} 0",
+        "spate_component_cpu_seconds_total{component=\"gateway\",model=\"\",replica=\"\"}",
+        "spate_component_memory_bytes{component=\"worker\",model=\"linear\",replica=\"linear-1\"}",
+        "spate_gateway_info{limit_mechanism=", "spate_queue_length{model=\"linear\"} 0"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  folder_.write("metrics.txt", text);
+  test::ChildProcess promtool(
+      {"/bin/sh", "-c", "promtool check metrics < " + (folder_ / "metrics.txt").string()});
+  EXPECT_EQ(promtool.wait(), 0) << promtool.output();
+  EXPECT_EQ(promtool.output(), "") << "not a word of complaint";
+}
+
+TEST_F(GatewayCommand, ADeadWorkerIsReplacedAndTheReasonKept) {
+  test::BrokerFixture broker;
+  launch(config(broker.port()));
+  ASSERT_TRUE(up());
+  ASSERT_TRUE(ready());
+  const auto before = worker_pids();
+  ASSERT_EQ(before.size(), 2U);
+  ::kill(*before.begin(), SIGKILL);
+  ASSERT_TRUE(wait([&] {
+    const auto now = worker_pids();
+    return now.size() == 2 && now != before && get("/readyz").status == 200;
+  })) << gateway_->output();
+  EXPECT_THAT(get("/api/decisions").body, HasSubstr("killed by signal 9"));
+  EXPECT_THAT(get("/metrics").body, HasSubstr("spate_replica_failures_total{model=\"linear\"} 1"));
+}
+
+TEST_F(GatewayCommand, AKilledGatewaysWorkersAreAdopted) {
+  test::BrokerFixture broker;
+  launch(config(broker.port()));
+  ASSERT_TRUE(up());
+  ASSERT_TRUE(ready());
+  const auto before = worker_pids();
+  ASSERT_EQ(before.size(), 2U);
+  gateway_->signal(SIGKILL);
+  ASSERT_NE(gateway_->wait(), -1);
+  for (const pid_t pid : before) EXPECT_TRUE(identify_process(pid)) << "workers live on";
+  launch(config(broker.port()));
+  ASSERT_TRUE(up()) << gateway_->output();
+  ASSERT_TRUE(ready()) << gateway_->output();
+  EXPECT_EQ(worker_pids(), before);
+  EXPECT_EQ(json::parse(get("/api/state").body)["workers"].size(), 2U);
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(seconds(30)), 0);
+  EXPECT_EQ(groups(), std::vector<std::string>{}) << "the second one cleans up for both";
+  for (const pid_t pid : before) {
+    EXPECT_TRUE(wait([&] { return !identify_process(pid); })) << "stopped by the second";
+  }
+}
+
+TEST_F(GatewayCommand, WithoutABrokerItSaysSoAndGoesOnTrying) {
+  test::BrokerFixture broker;
+  broker.stop();
+  launch(config(broker.port()));
+  ASSERT_TRUE(up()) << gateway_->output();
+  ASSERT_TRUE(gateway_->wait_for_output("127.0.0.1:" + std::to_string(broker.port())))
+      << gateway_->output();
+  EXPECT_EQ(get("/healthz").status, 503);
+  EXPECT_THAT(get("/readyz").body, HasSubstr("broker"));
+  broker.start();
+  EXPECT_TRUE(wait([&] { return get("/healthz").status == 200; })) << gateway_->output();
+  EXPECT_TRUE(ready());
+}
+
+TEST_F(GatewayCommand, BadSettingsAreToldAtOnce) {
+  json settings = config(1);
+  settings["strategy"]["name"] = "horizontl";
+  launch(settings);
+  EXPECT_EQ(gateway_->wait(), 2);
+  EXPECT_THAT(gateway_->output(), HasSubstr("did you mean \"horizontal\"?"));
+
+  settings = config(1);
+  settings["strategy"] = {{"name", "horizontal"}, {"options", {{"high_ratio", 77}}}};
+  launch(settings);
+  EXPECT_EQ(gateway_->wait(), 2);
+  EXPECT_THAT(gateway_->output(), HasSubstr("high_ratio"));
+
+  settings = config(1);
+  settings["models"][0]["cpu_ceiling"] = 0.2;
+  launch(settings);
+  EXPECT_EQ(gateway_->wait(), 2);
+  EXPECT_THAT(gateway_->output(), HasSubstr("cpu_ceiling"));
+
+  settings = config(1);
+  settings["actuator"]["kind"] = "pigeons";
+  launch(settings);
+  EXPECT_EQ(gateway_->wait(), 2);
+  EXPECT_THAT(gateway_->output(), HasSubstr("actuator.kind"));
+  EXPECT_EQ(groups(), std::vector<std::string>{});
+}
+
+TEST_F(GatewayCommand, AModelThatIsMissingIsNamedAndDoesNotStopTheOthers) {
+  test::BrokerFixture broker;
+  json settings = config(broker.port());
+  json missing = model((folder_ / "no-such-model").string());
+  missing["name"] = "other";
+  missing["replicas"] = 1;
+  settings["models"].push_back(missing);
+  launch(settings);
+  ASSERT_TRUE(up()) << gateway_->output();
+  EXPECT_TRUE(gateway_->wait_for_output("no-such-model")) << gateway_->output();
+  EXPECT_TRUE(wait([&] {
+    return get("/metrics").body.find("spate_replicas{model=\"linear\",state=\"ready\"} 2") !=
+           std::string::npos;
+  }));
+  EXPECT_EQ(get("/readyz").status, 503);
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(seconds(30)), 0) << gateway_->output();
+}
+
+}  // namespace
+}  // namespace spate::adapters
