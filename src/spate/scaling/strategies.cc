@@ -9,6 +9,7 @@
 #include "spate/base/check.h"
 #include "spate/base/config_error.h"
 #include "spate/scaling/none.h"
+#include "spate/scaling/scripted.h"
 #include "spate/scaling/threshold.h"
 
 namespace spate::scaling {
@@ -122,6 +123,7 @@ StrategyRegistry builtin_strategies() {
   registry.add(none_strategy());
   registry.add(horizontal_strategy());
   registry.add(vertical_strategy());
+  registry.add(scripted_strategy());
   return registry;
 }
 

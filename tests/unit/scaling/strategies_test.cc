@@ -23,7 +23,7 @@ TEST(Strategies, AnUnknownNameNamesTheNearest) {
                       "\"horizontal\"?"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("none, horizontal, vertical"), std::string::npos) << text;
+  EXPECT_NE(text.find("none, horizontal, vertical, scripted"), std::string::npos) << text;
 }
 
 TEST(Strategies, AnUnknownOptionNamesTheNearest) {
@@ -56,6 +56,37 @@ TEST(Strategies, DefaultsAreTheOriginalExperiments) {
     EXPECT_FALSE(info.summary.empty());
     EXPECT_FALSE(info.source.empty());
   }
+}
+
+TEST(Scripted, FollowsItsListFromTheFirstDecision) {
+  const auto strategy = builtin_strategies().make(
+      "scripted",
+      ConfigReader::from_text(
+          R"({steps: '[{"at_s": 2, "replicas": 3}, {"at_s": 4, "cpu_limit": 0.6, "model": "b"}]'})",
+          "test"));
+  ModelView a;
+  a.model = "a";
+  a.wanted_replicas = 1;
+  ModelView b = a;
+  b.model = "b";
+  TimePoint now{std::chrono::hours(1)};
+  for (int second = 0; second <= 5; ++second, now += std::chrono::seconds(1)) {
+    const auto targets = strategy->decide({.now = now, .models = {a, b}});
+    ASSERT_EQ(targets.size(), 2U);
+    EXPECT_EQ(targets[0].replicas, second < 2 ? 1 : 3) << second;
+    EXPECT_FALSE(targets[0].cpu_limit.has_value());
+    EXPECT_EQ(targets[1].cpu_limit.value_or(0.0), second < 4 ? 0.0 : 0.6) << second;
+  }
+}
+
+TEST(Scripted, SaysWhatIsWrongWithItsList) {
+  EXPECT_NE(complaint("scripted", R"({steps: '[{"replicas": 3}]'})").find("at_s is missing"),
+            std::string::npos);
+  EXPECT_NE(complaint("scripted", R"({steps: '[{"at_s": 1, "replica": 3}]'})").find("steps[0]"),
+            std::string::npos);
+  EXPECT_NE(complaint("scripted", R"({steps: '[{"at_s": 2}, {"at_s": 1}]'})").find("steps[1]"),
+            std::string::npos);
+  EXPECT_NE(complaint("scripted", R"({steps: 'oops'})").find("steps"), std::string::npos);
 }
 
 }  // namespace
