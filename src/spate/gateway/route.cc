@@ -105,12 +105,6 @@ Duration Route::oldest_age(TimePoint now) const {
   return head_ == kNil ? Duration{0} : now - requests_[head_].arrived;
 }
 
-Duration Route::estimated_latency(TimePoint now) const {
-  if (!estimate_.known() || usable_milli_ == 0) return Duration{0};
-  const double total = expected_wait_ns(now) + estimate_.latency_ns(mean_cpus());
-  return Duration(static_cast<std::int64_t>(std::min(total, 1e18)));
-}
-
 // --- the estimate ------------------------------------------------------------------------------
 
 double Route::mean_cpus() const {

@@ -146,7 +146,6 @@ class Route {
 
   bool has_worker(WorkerId worker) const { return workers_.find(worker) != kNil; }
   // These require has_worker().
-  WorkerState worker_state(WorkerId worker) const { return of(worker).state; }
   bool is_suspect(WorkerId worker) const { return of(worker).suspect; }
   std::uint32_t worker_in_flight(WorkerId worker) const { return of(worker).in_flight; }
   std::uint32_t outstanding_batches(WorkerId worker) const { return of(worker).batches; }
@@ -155,8 +154,6 @@ class Route {
   const RouteOptions& options() const { return options_; }
   const RouteCounters& counters() const { return counters_; }
   Duration oldest_age(TimePoint now) const;  // of what waits; 0 when nothing does
-  // Expected time from admission now to the answer; 0 while nothing is known. For /metrics.
-  Duration estimated_latency(TimePoint now) const;
 
  private:
   struct Request {

@@ -44,7 +44,6 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
   void close();
 
   bool closed() const { return owner_ == nullptr; }
-  std::size_t unsent_bytes() const { return out_.size() + writing_.size(); }
 
  private:
   void read();
