@@ -49,6 +49,7 @@ struct Arguments {
   std::string settle = "10s";
   std::string slo = "1s";
   std::string deadline = "0s";
+  std::string connect_timeout = "10s";
   int qos = 1;
   std::uint64_t seed = 1;
   std::uint64_t run = 0;
@@ -127,6 +128,8 @@ influx::Plan plan_of(const Arguments& a) {
   if (!a.password_file.empty()) plan.generator.password = influx::read_password(a.password_file);
   plan.generator.qos = static_cast<mqtt::Qos>(a.qos);
   plan.generator.settle = from_seconds(parse_length_s("--settle", a.settle));
+  plan.generator.connect_timeout =
+      from_seconds(parse_length_s("--connect-timeout", a.connect_timeout));
   plan.run_dir = a.out;
   plan.seed = a.seed;
   plan.run = a.run;
@@ -368,6 +371,10 @@ void add_load_options(CLI::App& command, Arguments& a) {
       ->capture_default_str();
   command
       .add_option("--deadline", a.deadline, "Budget told to the system (deadline_ms); 0s = none")
+      ->capture_default_str();
+  command
+      .add_option("--connect-timeout", a.connect_timeout,
+                  "Wait at most this long for the broker at the start")
       ->capture_default_str();
   command.add_option("--qos", a.qos, "MQTT quality of service")
       ->check(CLI::IsMember({0, 1}))

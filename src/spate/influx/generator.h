@@ -35,8 +35,8 @@ namespace spate::influx {
 struct GeneratorOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 1883;
-  std::string username;  // "" = none
-  std::string password;
+  std::string username{};  // "" = none
+  std::string password{};
   mqtt::Qos qos = mqtt::Qos::AtLeastOnce;
   // How long to wait for answers after the measured window; it ends earlier once every request
   // has its answer and nothing more came for `linger`.

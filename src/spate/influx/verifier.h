@@ -12,7 +12,7 @@
 //   lag                   = sent - intended       (the generator's own lateness)
 //
 // Memory: 9 bytes per planned request, set aside at the start so that nothing is allocated for
-// them later; 8 bytes per answer of seconds that are not settled; 0.4 KB per second and model.
+// them later; 8 bytes per answer of seconds that are not settled; 0.3 KB per second and model.
 //
 // Threads: one.
 #pragma once
