@@ -97,8 +97,8 @@ void Fleet::remove(std::string_view id) {
 }
 
 void Fleet::failed(TimePoint at, const Replica& replica, const char* event, std::string why) {
-  const bool stable_now = replica.state == ReplicaState::Ready &&
-                          at - replica.state_since >= options_.stable_after;
+  const bool stable_now =
+      replica.state == ReplicaState::Ready && at - replica.state_since >= options_.stable_after;
   if (replica.was_stable || stable_now) strikes_ = 0;
   Duration delay{0};
   if (strikes_ > 0) {

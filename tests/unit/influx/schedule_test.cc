@@ -119,7 +119,8 @@ TEST(Schedule, EqualSeedsGiveEqualBytesAndOthersDoNot) {
   const std::string text = schedule_text(make_schedule(two_models()));
   EXPECT_EQ(text, schedule_text(make_schedule(two_models())));
   // A change here changes every schedule ever made: it belongs under "Numbers may change".
-  EXPECT_EQ(sha256_hex(text), "06c64d972e02601b992f3c67b785125bd1d19f2df9bdd00973bbdd1aa4e74a8d") << text.substr(0, 400);
+  EXPECT_EQ(sha256_hex(text), "06c64d972e02601b992f3c67b785125bd1d19f2df9bdd00973bbdd1aa4e74a8d")
+      << text.substr(0, 400);
   ScheduleOptions other_seed = two_models();
   other_seed.seed = 8;
   ScheduleOptions other_run = two_models();
