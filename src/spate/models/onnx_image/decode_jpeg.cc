@@ -147,13 +147,16 @@ Result<Image> decode_jpeg(std::string_view bytes, const DecodeLimits& limits) {
   decoder.scans.base.progress_monitor = on_progress;
   decoder.scans.max_scans = limits.max_scans;
   if (!read_header(decoder, bytes)) return damaged(decoder);
-  const Status claim = check_claim("JPEG", decoder.cinfo.image_width, decoder.cinfo.image_height,
-                                   limits, bytes.size(), least_bytes(decoder.cinfo));
+  const std::int64_t width = decoder.cinfo.image_width;
+  const std::int64_t height = decoder.cinfo.image_height;
+  const Status claim = check_claim("JPEG", width, height, limits);
   if (!claim) return claim.error();
+  const Status held = check_held("JPEG", width, height, bytes.size(), least_bytes(decoder.cinfo));
+  if (!held) return held.error();
 
   Image image;
-  image.width = static_cast<int>(decoder.cinfo.image_width);
-  image.height = static_cast<int>(decoder.cinfo.image_height);
+  image.width = static_cast<int>(width);
+  image.height = static_cast<int>(height);
   const std::size_t pixels =
       static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height);
   image.rgb.resize(pixels * 3);

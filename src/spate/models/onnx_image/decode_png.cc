@@ -98,12 +98,12 @@ Result<Image> decode_png(std::string_view bytes, const DecodeLimits& limits) {
   if (!read_header(decoder)) return damaged(decoder);
   const std::int64_t width = png_get_image_width(decoder.png, decoder.info);
   const std::int64_t height = png_get_image_height(decoder.png, decoder.info);
-  const std::int64_t row_bytes =
-      static_cast<std::int64_t>(png_get_rowbytes(decoder.png, decoder.info));
-  // Deflate shrinks by 1032 at most.
-  const Status claim =
-      check_claim("PNG", width, height, limits, bytes.size(), row_bytes * height / 1032);
+  const Status claim = check_claim("PNG", width, height, limits);
   if (!claim) return claim.error();
+  const auto row_bytes = static_cast<std::int64_t>(png_get_rowbytes(decoder.png, decoder.info));
+  // Deflate shrinks by 1032 at most.
+  const Status held = check_held("PNG", width, height, bytes.size(), row_bytes * height / 1032);
+  if (!held) return held.error();
 
   Image image;
   image.width = static_cast<int>(width);
