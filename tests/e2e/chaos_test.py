@@ -68,8 +68,7 @@ class Influx:
 
 class Chaos(unittest.TestCase):
     def check(self, summary, model):
-        counts = next(m for m in summary["models"] if m["name"] == model) if isinstance(summary["models"], list) \
-            else summary["models"][model]
+        counts = summary["models"][model]
         self.assertGreater(counts["sent"], 0)
         self.assertEqual(counts["lost"], 0, counts)
         self.assertEqual(counts["wrong"], 0, counts)

@@ -70,7 +70,7 @@ class Commands(unittest.TestCase):
         for word in ("mosquitto", "ONNX Runtime", "XGBoost", "cgroup", "CPU", "Docker"):
             self.assertIn(word, result.stdout)
 
-    def test_a_missing_broker_program_is_named(self):
+    def test_doctor_finds_the_broker_where_a_plain_path_does_not_lead(self):
         env = dict(os.environ, PATH="/nonexistent")
         result = spate("doctor", env=env)
         self.assertEqual(result.returncode, 0)

