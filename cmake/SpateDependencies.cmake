@@ -18,6 +18,12 @@ find_library(XGBOOST_LIBRARY xgboost REQUIRED)
 add_library(xgboost::xgboost UNKNOWN IMPORTED)
 set_target_properties(xgboost::xgboost PROPERTIES IMPORTED_LOCATION "${XGBOOST_LIBRARY}"
   INTERFACE_INCLUDE_DIRECTORIES "${XGBOOST_INCLUDE_DIR}")
+# Image models. In this file, so that the targets are known to the whole tree.
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)  # and ZLIB
+find_package(Protobuf REQUIRED)
+find_package(ONNX REQUIRED)
+find_package(OnnxRuntime REQUIRED)
 if(SPATE_TESTS)
   find_package(GTest REQUIRED)
 endif()

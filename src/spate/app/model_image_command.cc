@@ -116,6 +116,7 @@ void add_import(CLI::App& model, Run& run) {
       ->capture_default_str();
   command->add_option("--std", options->std, "red green blue, of samples from 0 to 1")
       ->type_name("R G B")
+      ->check(CLI::Range(1e-6, 1e6))
       ->capture_default_str();
   command->add_option("--output", options->output,
                       "the graph's output to use (default: the one that fits the labels)");

@@ -141,7 +141,8 @@ Status calibrate(ResNet50Weights& weights, const Dataset& dataset, std::size_t t
   if (!measured) return measured.error();
   for (std::size_t i = 0; i < convolutions.size(); ++i) {
     fold_batch_norm(weights.at(convolutions[i].name),
-                    {std::move((*measured)[2 * i].data), std::move((*measured)[2 * i + 1].data)});
+                    {std::move((*measured)[2 * i].data), std::move((*measured)[2 * i + 1].data)},
+                    convolutions[i].gain);
   }
   return ok();
 }

@@ -26,7 +26,7 @@ struct BlockSpec {
   std::string name;
 };
 
-ConvSpec stem() { return {"conv1", 3, kStemChannels, 7, 2}; }
+ConvSpec stem() { return {"conv1", 3, kStemChannels, 7, 2, 1.0F}; }
 
 std::vector<BlockSpec> blocks() {
   std::vector<BlockSpec> all;
@@ -37,11 +37,11 @@ std::vector<BlockSpec> blocks() {
       const int stride = stage > 0 && block == 0 ? 2 : 1;
       BlockSpec spec;
       spec.name = fmt::format("layer{}.{}", stage + 1, block);
-      spec.reduce = {spec.name + ".conv1", in, inner, 1, 1};
-      spec.spatial = {spec.name + ".conv2", inner, inner, 3, stride};
-      spec.expand = {spec.name + ".conv3", inner, inner * kExpansion, 1, 1};
+      spec.reduce = {spec.name + ".conv1", in, inner, 1, 1, 1.0F};
+      spec.spatial = {spec.name + ".conv2", inner, inner, 3, stride, 1.0F};
+      spec.expand = {spec.name + ".conv3", inner, inner * kExpansion, 1, 1, kResidualGain};
       spec.has_projection = block == 0;
-      spec.projection = {spec.name + ".downsample", in, inner * kExpansion, 1, stride};
+      spec.projection = {spec.name + ".downsample", in, inner * kExpansion, 1, stride, 1.0F};
       all.push_back(std::move(spec));
       in = inner * kExpansion;
     }
@@ -92,6 +92,17 @@ WriteConv folded_convolutions(GraphWriter& graph, const ResNet50Weights& weights
   };
 }
 
+// Takes each filter's mean over its area away.
+void centre_filters(std::vector<float>& weight, const ConvSpec& spec) {
+  const auto area = static_cast<std::size_t>(spec.kernel) * static_cast<std::size_t>(spec.kernel);
+  for (std::size_t first = 0; first < weight.size(); first += area) {
+    double mean = 0.0;
+    for (std::size_t i = 0; i < area; ++i) mean += weight[first + i];
+    mean /= static_cast<double>(area);
+    for (std::size_t i = 0; i < area; ++i) weight[first + i] -= static_cast<float>(mean);
+  }
+}
+
 }  // namespace
 
 std::size_t ConvSpec::weight_count() const {
@@ -117,6 +128,7 @@ ResNet50Weights random_resnet50_weights(std::uint64_t seed) {
     weight.resize(spec.weight_count());
     for (float& value : weight) value = static_cast<float>(deviation * rng.normal());
   }
+  centre_filters(weights.at(stem().name).weight, stem());
   return weights;
 }
 
@@ -136,19 +148,21 @@ std::string resnet50_calibration_graph(const ResNet50Weights& weights) {
     graph.output(variance, {1, spec.out, 1, 1});
     const std::string safe = graph.node("Add", spec.name + ".safe", {variance, epsilon});
     const std::string deviation = graph.node("Sqrt", spec.name + ".deviation", {safe});
-    return std::string(graph.node("Div", spec.name + ".normalised", {centred, deviation}));
+    const std::string gain = graph.constant(spec.name + ".gain", {}, std::array{spec.gain});
+    const std::string normal = graph.node("Div", spec.name + ".normalised", {centred, deviation});
+    return std::string(graph.node("Mul", spec.name + ".scaled", {normal, gain}));
   });
   return graph.bytes();
 }
 
-void fold_batch_norm(ConvWeights& weights, const ChannelStatistics& statistics) {
+void fold_batch_norm(ConvWeights& weights, const ChannelStatistics& statistics, float gain) {
   const std::size_t channels = statistics.mean.size();
   SPATE_CHECK(statistics.variance.size() == channels && weights.weight.size() % channels == 0,
               "statistics of each output channel");
   const std::size_t per_channel = weights.weight.size() / channels;
   weights.bias.resize(channels);
   for (std::size_t c = 0; c < channels; ++c) {
-    const float scale = 1.0F / std::sqrt(statistics.variance[c] + kBatchNormEpsilon);
+    const float scale = gain / std::sqrt(statistics.variance[c] + kBatchNormEpsilon);
     for (std::size_t i = 0; i < per_channel; ++i) weights.weight[c * per_channel + i] *= scale;
     weights.bias[c] = -statistics.mean[c] * scale;
   }
