@@ -22,7 +22,8 @@ Status start_onnx_runtime() {
 }
 
 Ort::Env& onnx_environment() {
-  static auto* env = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "spate");
+  // What it logs as an error it throws as well.
+  static auto* env = new Ort::Env(ORT_LOGGING_LEVEL_FATAL, "spate");
   return *env;
 }
 
