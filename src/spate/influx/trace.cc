@@ -16,6 +16,9 @@ Error bad(const std::string& name, std::size_t line, const std::string& what) {
   return {ErrorCode::InvalidArgument, fmt::format("{}:{}: {}", name, line, what)};
 }
 
+// Seconds, or requests in a bin: far beyond any record, far below where arithmetic breaks.
+constexpr double kMost = 1e15;
+
 struct Row {
   double at_s;
   double requests;
@@ -39,6 +42,10 @@ Result<std::vector<Row>> rows_of(const CsvTable& table, const std::string& name)
     if (!t) return bad(name, table.lines[i], "t_s is no number: \"" + time_cell + "\"");
     const auto n = parse_cell(count_cell);
     if (!n) return bad(name, table.lines[i], "requests is no number: \"" + count_cell + "\"");
+    if (std::abs(*t) > kMost || *n > kMost) {
+      return bad(name, table.lines[i],
+                 fmt::format("a number above {:g} makes no sense here", kMost));
+    }
     if (*n < 0.0) return bad(name, table.lines[i], "requests is negative: " + count_cell);
     if (!rows.empty() && *t <= rows.back().at_s) {
       return bad(name, table.lines[i],

@@ -98,6 +98,7 @@ TEST(Trace, ComplaintsNameTheLine) {
   EXPECT_THAT(complaint("t_s,requests\n0,nan\n1,6\n"), HasSubstr("no number"));
   EXPECT_THAT(complaint("t_s,requests\n0,5\n"), HasSubstr("at least two rows"));
   EXPECT_THAT(complaint("t_s,requests\n0\n1,6\n"), HasSubstr("t.csv:2"));
+  EXPECT_THAT(complaint("t_s,requests\n-1e308,5\n1e308,5\n"), HasSubstr("t.csv:2: a number above"));
   EXPECT_NE(complaint(""), "no complaint");
 }
 
