@@ -23,11 +23,13 @@ int show_info(const std::filesystem::path& directory, bool as_json) {
   const auto manifest = models::read_manifest(directory);
   if (!manifest) return fail(manifest.error());
   const auto files = models::verify_files(directory, *manifest);
+  const auto runtime = models::runtime_of(manifest->kind);
   if (as_json) {
     auto text = read_file(directory / models::kManifestFile);
     if (!text) return fail(text.error());
     auto object = nlohmann::ordered_json::parse(*text);
     object["files_verified"] = files.has_value();
+    object["runtime"] = runtime ? nlohmann::ordered_json(*runtime) : nlohmann::ordered_json();
     fmt::print("{}\n", object.dump(2));
     return files ? 0 : fail(files.error());
   }
@@ -54,6 +56,7 @@ int show_info(const std::filesystem::path& directory, bool as_json) {
   const auto quality = quality_text(m);
   fmt::print("  held out  {}\n", quality.empty() ? "not measured" : quality);
   for (const auto& [name, hash] : m.files) fmt::print("  file      {}  sha256 {}\n", name, hash);
+  fmt::print("  runtime   {}\n", runtime ? *runtime : runtime.error().message);
   if (!m.created_by.empty()) fmt::print("  made by   {}\n", m.created_by);
   if (!files) return fail(files.error());
   fmt::print("  files     agree with the manifest\n");
@@ -119,7 +122,8 @@ void add_model_command(CLI::App& app, Run& run) {
       "info", "Show what a model is, and check its files against their sha256.");
   info->add_option("directory", settings->directory, "Model directory, such as var/models/linear")
       ->required();
-  info->add_flag("--json", settings->json, "Print the manifest as JSON, with files_verified");
+  info->add_flag("--json", settings->json,
+                 "Print the manifest as JSON, with files_verified and runtime");
   info->callback([settings, &run] {
     run = [settings] { return show_info(settings->directory, settings->json); };
   });

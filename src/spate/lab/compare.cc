@@ -60,11 +60,31 @@ void require_budget(const Scenario& scenario, const Machine& machine) {
       scenario.name, budget.arithmetic)};
 }
 
-// Offline predictions and capacities; blocks for the measurements.
+// What a run keeps of a model's manifest.
+Json manifest_of(const Json& info) {
+  Json out = Json::object();
+  for (const char* key : {"kind", "version", "variant", "backbone", "held_out", "runtime"}) {
+    if (info.contains(key)) out[key] = info[key];
+  }
+  return out;
+}
+
+std::string runtime_text(const Json& info) {
+  const std::string version = info.value("version", "");
+  const Json runtime = info.value("runtime", Json());
+  return fmt::format("{} ({})", version, runtime.is_string() ? runtime.get<std::string>() : "?");
+}
+
+// Models' particulars, offline predictions and capacities; blocks for the measurements.
 Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
                const CompareOptions& options, Experiment& experiment) {
   const auto preparation = options.out / "preparation";
   for (auto& m : experiment.scenario.models) {
+    auto info = model_info(supervisor, experiment.program, m,
+                           preparation / fmt::format("model-{}.json", m.name));
+    if (!info) return info.error();
+    m.manifest = manifest_of(*info);
+    experiment.versions[m.name] = runtime_text(*info);
     const auto expected = expected_answers(supervisor, experiment.program, m, "var/cache/expected",
                                            preparation / fmt::format("predict-{}.log", m.name));
     if (!expected) return expected.error();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
@@ -16,6 +17,7 @@
 namespace spate::lab {
 namespace {
 
+constexpr Duration kInfoLimit = std::chrono::seconds(60);
 constexpr Duration kPredictLimit = std::chrono::minutes(10);
 
 std::string make_hint(const ModelScenario& m) {
@@ -123,6 +125,24 @@ Result<std::filesystem::path> expected_answers(Supervisor& supervisor,
     return Error{ErrorCode::Internal, "cannot write " + file.string() + ": " + failed.message()};
   }
   return file;
+}
+
+Result<nlohmann::json> model_info(Supervisor& supervisor, const std::filesystem::path& program,
+                                  const ModelScenario& model, const std::filesystem::path& log) {
+  std::error_code failed;
+  std::filesystem::remove(log, failed);
+  const auto status = supervisor.run(
+      {program.string(), "model", "info", model.model.string(), "--json"}, log, kInfoLimit);
+  if (!status) return status.error();
+  const auto text = read_file(log);
+  if (!text) return text.error();
+  auto info = nlohmann::json::parse(*text, nullptr, false);
+  if (!status->success() || !info.is_object()) {
+    return Error{ErrorCode::InvalidArgument,
+                 fmt::format("the model {} cannot be used ({}): {}", model.model.string(),
+                             status->describe(), *text)};
+  }
+  return info;
 }
 
 }  // namespace spate::lab

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -29,6 +29,11 @@ Result<std::filesystem::path> expected_answers(Supervisor& supervisor,
                                                const ModelScenario& model,
                                                const std::filesystem::path& cache,
                                                const std::filesystem::path& log);
+
+// What `program model info --json` says of the model: its manifest, and in "runtime" what computes
+// it, with the version. In a child process, because this one must not map a model runtime.
+Result<nlohmann::json> model_info(Supervisor& supervisor, const std::filesystem::path& program,
+                                  const ModelScenario& model, const std::filesystem::path& log);
 
 // Changes when any file of the data set changes its content (tables) or its size or time (images).
 Result<std::string> dataset_fingerprint(const std::filesystem::path& directory);

@@ -40,6 +40,8 @@ struct ModelScenario {
   influx::Profile profile;      // requests per second; valid once resolved
   std::optional<nlohmann::json> capacity;  // the measurement behind it, if it needed one
 
+  nlohmann::json manifest;  // kind, version, variant, backbone, quality, runtime; null if unread
+
   double cpu_request = 0.0;  // CPUs reserved per replica
   double cpu_limit = 0.0;    // CPUs a replica may use at the start
   bool scaled = false;       // strategies see it

@@ -35,6 +35,7 @@ Json demand_json(const ModelScenario& m) {
 Json model_json(const ModelScenario& m) {
   return {{"model", m.model.string()},
           {"dataset", m.dataset.string()},
+          {"manifest", m.manifest},
           {"split", m.split},
           {"slo", {{"latency_ms", m.slo_latency_ms}, {"target", m.slo_target}}},
           {"deadline_ms", m.deadline_ms},

@@ -82,6 +82,13 @@ Result<void*> module_symbol(const std::string& name, const std::string& symbol) 
   return address;
 }
 
+Result<std::string> runtime_of(const std::string& kind) {
+  if (kind == "linear") return std::string("built in");
+  const auto entry = module_symbol("model_" + kind, "spate_model_runtime");
+  if (!entry) return entry.error();
+  return std::string(reinterpret_cast<const char* (*)()>(*entry)());
+}
+
 Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& directory,
                                           const LoadOptions& options) {
   auto manifest = read_manifest(directory);

@@ -32,7 +32,12 @@ Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& directory
 // (xgboost/train.h) or the image generator ("surface").
 Result<void*> module_symbol(const std::string& name, const std::string& symbol);
 
-// What a model module exports, as `extern "C" spate::models::ModelModule spate_model_module()`.
+// What computes models of `kind`, with its version as the library itself tells it: "ONNX Runtime
+// 1.30.0"; "built in" for linear. Maps the module. NotFound as above.
+Result<std::string> runtime_of(const std::string& kind);
+
+// What a model module exports, besides `extern "C" const char* spate_model_runtime()`, as `extern
+// "C" spate::models::ModelModule spate_model_module()`.
 constexpr int kModuleAbi = 1;
 struct ModelModule {
   int abi = kModuleAbi;  // load_model() refuses a module of another

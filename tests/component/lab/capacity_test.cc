@@ -82,5 +82,15 @@ TEST_F(CapacityTest, ExpectedAnswersAreMadeOnce) {
   EXPECT_EQ(*again, *file);
 }
 
+TEST_F(CapacityTest, ModelInfoTellsWhatComputesIt) {
+  Supervisor supervisor(loop_, folder_ / "runs", folder_ / "registry");
+  const auto info = model_info(supervisor, kProgram, model_, folder_ / "info.json");
+  ASSERT_TRUE(info.has_value()) << info.error().message;
+  EXPECT_EQ((*info)["kind"], "linear");
+  EXPECT_EQ((*info)["runtime"], "built in");
+  model_.model = folder_ / "nothing";
+  EXPECT_FALSE(model_info(supervisor, kProgram, model_, folder_ / "info.json").has_value());
+}
+
 }  // namespace
 }  // namespace spate::lab
