@@ -51,7 +51,8 @@ class BadInput(unittest.TestCase):
         """Publishes with mosquitto_pub, waits for the answer with mosquitto_sub; returns its JSON."""
         reply = f"e2e/reply/{time.monotonic_ns()}"
         port = str(self.system.broker.port)
-        listener = subprocess.Popen([find_program("mosquitto_sub"), "-p", port, "-V", "5", "-q", "1", "-t", reply, "-C", "1",
+        # Line by line, so that the subscription is seen before anything is published.
+        listener = subprocess.Popen(["stdbuf", "-oL", find_program("mosquitto_sub"), "-p", port, "-V", "5", "-q", "1", "-t", reply, "-C", "1",
                                      "-W", "20", "-d"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lines = []
         for line in listener.stdout:

@@ -18,8 +18,11 @@ def spate(*args, **options):
 
 
 def subcommands(text):
-    part = text.split("Subcommands:", 1)
-    return re.findall(r"^  ([a-z0-9-]+) ", part[1], re.M) if len(part) == 2 else []
+    part = re.split(r"^Subcommands:$", text, maxsplit=1, flags=re.M)
+    if len(part) != 2:
+        return []
+    listed = part[1].split("\n\n", 1)[0]  # examples may follow
+    return re.findall(r"^  ([a-z0-9-]+) ", listed, re.M)
 
 
 class Commands(unittest.TestCase):

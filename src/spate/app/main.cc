@@ -1,9 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
 
 #include "spate/app/command.h"
 #include "spate/base/config_error.h"
+
+namespace {
+
+// In a list of subcommands, only the first sentence (or line) of each one's description: the whole
+// text is what its own --help is for.
+class BriefSubcommands : public CLI::Formatter {
+ public:
+  std::string make_subcommand(const CLI::App* command) const override {
+    std::string text = command->get_description();
+    text.erase(std::min(text.find('\n'), text.size()));
+    if (const auto end = text.find(". "); end != std::string::npos) text.erase(end);
+    std::stringstream out;
+    CLI::detail::format_help(out, command->get_display_name(true), text, column_width_);
+    return out.str();
+  }
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -12,7 +34,9 @@ int main(int argc, char** argv) {
   app.name("spate");
   app.set_version_flag("--version", SPATE_VERSION);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  const auto formatter = std::make_shared<BriefSubcommands>();
+  formatter->column_width(34);
+  app.formatter(formatter);
 
   spate::app::Run run;
   // The one list of subcommands, in the order in which --help shows them.
