@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "spate/base/files.h"
+#include "spate/models/load.h"
 
 namespace spate::app {
 namespace {
