@@ -59,11 +59,13 @@ class BadInput(unittest.TestCase):
             lines.append(line)
             if "SUBACK" in line:
                 break
-        subprocess.run([find_program("mosquitto_pub"), "-p", port, "-V", "5", "-q", "1", "-t", topic, "-s",
+        source = "-s" if payload else "-n"  # its word for an empty message
+        subprocess.run([find_program("mosquitto_pub"), "-p", port, "-V", "5", "-q", "1", "-t", topic, source,
                         "-D", "publish", "response-topic", reply, "-D", "publish", "correlation-data", "c-1",
                         "-D", "publish", "content-type", content_type, *extra], input=payload, check=True)
         lines += listener.stdout.readlines()
         listener.wait()
+        listener.stdout.close()
         for line in lines:
             if line.startswith("{"):
                 return json.loads(line)

@@ -11,14 +11,16 @@
 
 namespace {
 
-// In a list of subcommands, only the first sentence (or line) of each one's description: the whole
-// text is what its own --help is for.
+// In a list of subcommands, only the first sentence of each one's description: the whole text is
+// what its own --help is for.
 class BriefSubcommands : public CLI::Formatter {
  public:
   std::string make_subcommand(const CLI::App* command) const override {
     std::string text = command->get_description();
-    text.erase(std::min(text.find('\n'), text.size()));
-    if (const auto end = text.find(". "); end != std::string::npos) text.erase(end);
+    text.erase(std::min(text.find("\n\n"), text.size()));
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    text.erase(std::min(text.find(". "), text.size()));
+    if (!text.empty() && text.back() == '.') text.pop_back();
     std::stringstream out;
     CLI::detail::format_help(out, command->get_display_name(true), text, column_width_);
     return out.str();

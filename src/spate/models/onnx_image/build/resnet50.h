@@ -58,8 +58,7 @@ struct ChannelStatistics {
 };
 
 // Scales weight and sets bias so that convolution and normalisation are one convolution.
-void fold_batch_norm(ConvWeights& weights, const ChannelStatistics& statistics,
-                     float gain = 1.0F);
+void fold_batch_norm(ConvWeights& weights, const ChannelStatistics& statistics, float gain = 1.0F);
 
 // The graph up to the pooled features: output "features" [batch, 2048]. Folded weights.
 std::string resnet50_feature_graph(const ResNet50Weights& weights);
