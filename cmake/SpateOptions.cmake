@@ -8,6 +8,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 
 option(SPATE_WERROR "Treat warnings as errors" OFF)
 option(SPATE_TESTS "Build the tests" ON)
+option(SPATE_UNIT_TESTS "Build the unit and component tests, not only the end-to-end scripts" ON)
 option(SPATE_BENCH "Build the benchmarks" ON)
 option(SPATE_FUZZ "Build the libFuzzer targets (clang only)" OFF)
 set(SPATE_SANITIZE "" CACHE STRING "Value for -fsanitize=, or empty")
