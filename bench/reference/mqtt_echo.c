@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   out_topic = argv[4];
   signal(SIGTERM, on_signal);
   mosquitto_lib_init();
-  struct mosquitto* client = mosquitto_new("bare-echo", true, NULL);
+  struct mosquitto* client = mosquitto_new(NULL, true, NULL);
   mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
   mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
   mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, 65535);

@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   payload_length = (int)strlen(payload);
   if (payload[0] == '@') read_payload(payload + 1);
   mosquitto_lib_init();
-  struct mosquitto* client = mosquitto_new("bare-load", true, NULL);
+  struct mosquitto* client = mosquitto_new(NULL, true, NULL);
   mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
   mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
   mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, 65535);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "spate/app/model_command.h"
+#include "spate/base/files.h"
 #include "spate/base/histogram.h"
 #include "spate/base/real_clock.h"
 #include "spate/models/load.h"
@@ -16,6 +17,7 @@ namespace {
 
 struct BenchSettings {
   std::string directory;
+  std::string input;
   double seconds = 5.0;
   int threads = 1;
   int intra_op_threads = 1;
@@ -68,7 +70,12 @@ int bench(const BenchSettings& settings) {
   const auto model = models::load_model(settings.directory, load);
   if (!model) return fail(model.error());
   const Duration load_time = monotonic_now() - before;
-  const std::string payload = (*model)->sample_payload();
+  std::string payload = (*model)->sample_payload();
+  if (!settings.input.empty()) {
+    auto bytes = read_file(settings.input);
+    if (!bytes) return fail(bytes.error());
+    payload = std::move(bytes).value();
+  }
   constexpr double kWarmUpShare = 0.1;
   const auto warm_up = call_from_threads(**model, payload, settings.threads,
                                          from_seconds(kWarmUpShare * settings.seconds));
@@ -114,6 +121,11 @@ void add_model_bench(CLI::App& model, Run& run) {
       "Call a model in a closed loop (each thread one sample after another, decoding of the input "
       "included) and print calls per second and latency.");
   command->add_option("directory", settings->directory, "Model directory")->required();
+  command
+      ->add_option(
+          "--input", settings->input,
+          "What to call it with: a JPEG, PNG or JSON file. Default: a valid sample of its own")
+      ->type_name("FILE");
   command->add_option("--seconds", settings->seconds, "How long to measure; a tenth more warms up")
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();
