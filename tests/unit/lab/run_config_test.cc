@@ -47,7 +47,8 @@ TEST(RunConfig, TheGatewayReadsItsConfig) {
   EXPECT_EQ(config.models[0].max_replicas, 3);
   EXPECT_DOUBLE_EQ(config.models[0].max_cpu, 0.9);
   EXPECT_DOUBLE_EQ(config.models[0].cpu_ceiling, 0.9);
-  EXPECT_EQ(config.models[0].slo_latency, std::chrono::seconds(1));
+  const std::chrono::duration<double, std::milli> slo = config.models[0].slo_latency;
+  EXPECT_DOUBLE_EQ(slo.count(), s.models[0].slo_latency_ms);
 }
 
 TEST(RunConfig, InfluxReadsItsPlanAndEachRepetitionHasItsOwnSchedule) {
