@@ -338,7 +338,7 @@ TimePoint WorkerCore::next_wake(TimePoint now) {
   }
   if (link_ != Link::Registered) wake = std::min(wake, absent_since_ + options_.give_up_after);
   if (!queue_.empty() && static_cast<int>(running_.size()) < concurrency_.calls) {
-    wake = std::min(wake, duty_cycle_.ready_at(now));
+    wake = std::min(wake, std::max(duty_cycle_.ready_at(now), now + options_.least_pause));
   }
   if (drain_ != Drain::None) {
     wake = std::min(wake, drain_since_ + options_.grace);

@@ -44,6 +44,11 @@ struct CoreOptions {
   Duration drain_answer_timeout = std::chrono::seconds(1);
   // From the begin of a drain; below the 10 s after which container engines kill.
   Duration grace = std::chrono::seconds(9);
+  // The shortest sleep until the duty cycle's pause is looked at again. Waking costs CPU time that
+  // the duty cycle charges: slept for less than that takes to earn, a pause would feed itself.
+  // 5 ms is also the slice in which the kernel hands out a quota
+  // (/proc/sys/kernel/sched_cfs_bandwidth_slice_us). What a longer sleep saves up is used after it.
+  Duration least_pause = std::chrono::milliseconds(5);
   Duration limit_check_interval = std::chrono::seconds(1);
 };
 

@@ -564,6 +564,33 @@ TEST(WorkerCore, KeepsToItsLimitByDutyCycle) {
   EXPECT_EQ(d.jobs.size(), 1U);
 }
 
+TEST(WorkerCore, WakingUpDoesNotProlongThePauseOfTheDutyCycle) {
+  Driver d(options_for(2));
+  d.register_and_load();
+  d.frame(wire::CpuLimit{.cpus = 0.1, .duty_cycle = true});
+  Duration cpu{0};
+  d.core.cpu_time(cpu, d.now);
+  d.batch(1);
+  d.now += milliseconds(40);
+  cpu += milliseconds(40);
+  d.core.cpu_time(cpu, d.now);
+  d.finish_job();
+  d.batch(2);
+  ASSERT_TRUE(d.jobs.empty()) << "it pauses";
+  const TimePoint begin = d.now;
+  int wakes = 0;
+  while (d.jobs.empty()) {
+    ASSERT_LT(++wakes, 10) << "what a wake-up costs is paid by the next pause, and so on";
+    d.now = std::max(d.now, d.core.next_wake(d.now));
+    cpu += std::chrono::microseconds(100);  // of each wake-up, on a slow machine
+    d.core.cpu_time(cpu, d.now);
+    d.core.tick(d.now);
+    d.frame(wire::Ping{});
+  }
+  EXPECT_GE(d.now - begin, milliseconds(300)) << "30 ms are owed at 0.1 CPU";
+  EXPECT_LE(d.now - begin, milliseconds(320));
+}
+
 TEST(WorkerCore, LoadingIsNotChargedToTheDutyCycle) {
   Driver d(options_for(1));
   d.connect();
