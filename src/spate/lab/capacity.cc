@@ -177,12 +177,12 @@ Result<Capacity> capacity_of(LiveLoop& loop, const ModelScenario& model, const M
       }
     }
   }
-  const CanaryReading before = read_canary();
+  const CanaryReading before = options.canary();
   auto measured = measure(loop, model, options);
   std::error_code failed;
   if (!measured) return measured.error();
   std::filesystem::remove_all(options.work, failed);
-  const CanaryReading after = read_canary();
+  const CanaryReading after = options.canary();
   const Disturbance disturbance = judge_canary(before, after, machine.cores_online);
   (*measured)["canary"] = canary_json(before, after, disturbance);
   Capacity out{number_of(*measured, "per_s"), *measured, false, disturbance.reasons};

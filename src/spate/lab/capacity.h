@@ -8,10 +8,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "spate/base/result.h"
+#include "spate/lab/canary.h"
 #include "spate/lab/live_loop.h"
 #include "spate/lab/machine.h"
 #include "spate/lab/scenario.h"
@@ -24,6 +26,8 @@ struct CapacityOptions {
   std::filesystem::path work;                    // working folder, removed afterwards
   std::string limits = "auto";
   bool remeasure = false;
+  // Read before and after: was the machine all there? Blocks, see canary.h.
+  std::function<CanaryReading()> canary = read_canary;
 };
 
 struct Capacity {

@@ -15,6 +15,7 @@
 namespace spate::lab {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 const std::filesystem::path kProgram = std::filesystem::path(SPATE_BINARY_DIR) / "spate";
@@ -37,6 +38,8 @@ class CapacityTest : public testing::Test {
     options_.work = folder_ / "work";
     // The same everywhere, also where no cgroup can be made.
     options_.limits = "duty_cycle";
+    // A calm machine, whatever else runs on this one.
+    options_.canary = [] { return CanaryReading{}; };
   }
 
   test::TestFolder folder_;
@@ -50,7 +53,7 @@ TEST_F(CapacityTest, IsMeasuredOnceAndKept) {
   const auto first = capacity_of(loop_, model_, machine, options_);
   ASSERT_TRUE(first.has_value()) << first.error().message;
   EXPECT_FALSE(first->from_cache);
-  EXPECT_GT(first->per_s, 10.0);
+  EXPECT_GT(first->per_s, 10.0) << first->record.dump();
   EXPECT_LE(first->record["low_per_s"], first->record["per_s"]);
   EXPECT_GE(first->record["service"]["1"]["count"].get<int>(), 40);
   EXPECT_EQ(first->record["limit_mechanism"], "duty_cycle");
@@ -62,6 +65,24 @@ TEST_F(CapacityTest, IsMeasuredOnceAndKept) {
   EXPECT_EQ(second->per_s, first->per_s);
 
   EXPECT_NE(capacity_key(model_, "1", machine, "auto"), capacity_key(model_, "2", machine, "auto"));
+}
+
+TEST_F(CapacityTest, IsNotKeptWhenOthersUsedTheMachineMeanwhile) {
+  int readings = 0;
+  options_.canary = [&readings] {
+    // Of 100 s of CPU time, 60 were busy, and none of them ours.
+    const double elapsed = 100.0 * readings++;
+    CanaryReading reading;
+    reading.total_s = elapsed;
+    reading.busy_s = 0.6 * elapsed;
+    return reading;
+  };
+  const Machine machine = read_machine();
+  const auto first = capacity_of(loop_, model_, machine, options_);
+  ASSERT_TRUE(first.has_value()) << first.error().message;
+  EXPECT_EQ(readings, 2) << "before and after";
+  EXPECT_THAT(first->disturbances, ElementsAre(HasSubstr("other processes used")));
+  EXPECT_FALSE(std::filesystem::exists(options_.cache)) << "of this moment only";
 }
 
 TEST_F(CapacityTest, AWorkerThatCannotStartIsAnError) {
