@@ -4,17 +4,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "testing/test_folder.h"
+
 namespace spate {
 namespace {
 
 TEST(Files, WritesWholeAndReadsBack) {
-  const auto folder = std::filesystem::path(::testing::TempDir()) / "spate_files_test";
+  const test::TestFolder folder;
   const auto path = folder / "deep" / "file.txt";
   ASSERT_TRUE(write_file(path, "first"));
   ASSERT_TRUE(write_file(path, std::string("sec\0nd", 6)));
   EXPECT_EQ(read_file(path).value(), std::string("sec\0nd", 6));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "deep"), {}), 1);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(Files, MissingFileNamesThePathAndTheReason) {

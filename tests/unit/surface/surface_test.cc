@@ -10,6 +10,7 @@
 #include "spate/base/sha256.h"
 #include "spate/models/surface/surface_dataset.h"
 #include "spate/models/surface/surface_image.h"
+#include "testing/test_folder.h"
 
 namespace spate::models {
 namespace {
@@ -17,17 +18,12 @@ namespace {
 class SurfaceDataset : public ::testing::Test {
  protected:
   std::filesystem::path make(const std::string& name, const SurfaceOptions& options) {
-    const auto folder = std::filesystem::path(::testing::TempDir()) / ("spate_surface_" + name);
-    std::filesystem::remove_all(folder);
-    folders_.push_back(folder);
+    const auto folder = root_ / name;
     const auto status = make_surface_dataset(folder, options);
     EXPECT_TRUE(status) << (status ? "" : status.error().message);
     return folder;
   }
-  void TearDown() override {
-    for (const auto& folder : folders_) std::filesystem::remove_all(folder);
-  }
-  std::vector<std::filesystem::path> folders_;
+  const test::TestFolder root_;
 };
 
 std::string hash_of(const std::filesystem::path& file) { return sha256_hex_of_file(file).value(); }

@@ -3,18 +3,16 @@
 // DutyCycle, concurrency_for, CpuLimitSources, CgroupLimit and container_id.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "spate/base/files.h"
 #include "spate/worker/cgroup_limit.h"
 #include "spate/worker/container_id.h"
 #include "spate/worker/cpu_limit.h"
 #include "spate/worker/duty_cycle.h"
+#include "testing/test_folder.h"
 
 namespace spate::worker {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -126,17 +124,13 @@ TEST(CgroupLimit, ReadsBothVersionsOfTheFiles) {
 // A made-up /proc/self and cgroup tree.
 class CgroupTree : public ::testing::Test {
  protected:
-  void SetUp() override { fs::remove_all(root_); }
-  void TearDown() override { fs::remove_all(root_); }
-  void file(const std::string& path, const std::string& text) {
-    ASSERT_TRUE(write_file(root_ / path, text));
-  }
+  void file(const std::string& path, const std::string& text) { root_.write(path, text); }
   void mount(const std::string& root, const std::string& point, const std::string& rest) {
     mounts_ += "31 23 0:28 " + root + " " + (root_ / point).string() + " rw - " + rest + "\n";
     file("proc/mountinfo", "1 1 8:1 / / rw - ext4 /dev/vda rw\n" + mounts_);
   }
 
-  const fs::path root_ = fs::path(::testing::TempDir()) / "spate_cgroup_tree";
+  const test::TestFolder root_;  // of this test: tests run beside each other
   std::string mounts_;
 };
 
