@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a newcomer meets it: help that documents, errors that say what to do."""
 
+import json
 import os
 import pathlib
 import re
@@ -58,6 +59,20 @@ class Commands(unittest.TestCase):
         result = spate("model", "info", "var/models/nonesuch")
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("spate model build", result.stderr)
+
+    def test_a_model_is_benchmarked_with_the_input_that_was_named(self):
+        linear = str(ROOT / "var/models/linear")
+
+        def bench(text):
+            return spate("model", "bench", linear, "--seconds", "0.05", "--json", "--input", text)
+
+        row = bench("0.5,0.5,0.5,0.5,1013,3.2,10")
+        self.assertEqual(row.returncode, 0, row.stderr)
+        self.assertGreater(json.loads(row.stdout)["calls"], 0)
+        self.expect_refusal("model", "bench", linear, "--seconds", "0.05", "--input", "1,2,3",
+                            says=["7 features", "got 3"])
+        self.expect_refusal("model", "bench", linear, "--input", "nonesuch.json", says=["nonesuch.json"])
+        self.expect_refusal("model", "bench", linear, "--input", "data/temperature/held_out.csv", says=["held_out.csv", "one"])
 
     def test_a_scenario_is_read_strictly(self):
         text = (ROOT / "scenarios/demo.yaml").read_text()

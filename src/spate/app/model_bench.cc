@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "spate/app/model_command.h"
-#include "spate/base/files.h"
+#include "spate/app/model_samples.h"
 #include "spate/base/histogram.h"
 #include "spate/base/real_clock.h"
 #include "spate/models/load.h"
@@ -63,6 +63,21 @@ Measured call_from_threads(models::Model& model, const std::string& payload, int
   return all;
 }
 
+// What to call the model with.
+Result<std::string> payload_of(const std::string& input, const models::Model& model) {
+  if (input.empty()) return model.sample_payload();
+  const auto samples = samples_of_input(input, model.manifest());
+  if (!samples) return samples.error();
+  if (!samples->single) {
+    return Error{ErrorCode::InvalidArgument,
+                 "model bench: --input " + input +
+                     " holds many inputs; expected one row, JSON request or image"};
+  }
+  auto sample = samples->fetch(0);
+  if (!sample) return sample.error();
+  return std::move(sample->payload);
+}
+
 int bench(const BenchSettings& settings) {
   models::LoadOptions load;
   load.intra_op_threads = settings.intra_op_threads;
@@ -70,19 +85,15 @@ int bench(const BenchSettings& settings) {
   const auto model = models::load_model(settings.directory, load);
   if (!model) return fail(model.error());
   const Duration load_time = monotonic_now() - before;
-  std::string payload = (*model)->sample_payload();
-  if (!settings.input.empty()) {
-    auto bytes = read_file(settings.input);
-    if (!bytes) return fail(bytes.error());
-    payload = std::move(bytes).value();
-  }
+  const auto payload = payload_of(settings.input, **model);
+  if (!payload) return fail(payload.error());
   constexpr double kWarmUpShare = 0.1;
-  const auto warm_up = call_from_threads(**model, payload, settings.threads,
+  const auto warm_up = call_from_threads(**model, *payload, settings.threads,
                                          from_seconds(kWarmUpShare * settings.seconds));
   if (!warm_up.status) return fail(warm_up.status.error());
   const TimePoint start = monotonic_now();
   const auto measured =
-      call_from_threads(**model, payload, settings.threads, from_seconds(settings.seconds));
+      call_from_threads(**model, *payload, settings.threads, from_seconds(settings.seconds));
   const double took_s = to_seconds(monotonic_now() - start);
   if (!measured.status) return fail(measured.status.error());
   const Histogram& latency = measured.latency;
@@ -124,8 +135,9 @@ void add_model_bench(CLI::App& model, Run& run) {
   command
       ->add_option(
           "--input", settings->input,
-          "What to call it with: a JPEG, PNG or JSON file. Default: a valid sample of its own")
-      ->type_name("FILE");
+          "What to call it with, as for `spate model predict`: a row, JSON, or a file with one "
+          "request or image. Default: a valid sample of its own")
+      ->type_name("INPUT");
   command->add_option("--seconds", settings->seconds, "How long to measure; a tenth more warms up")
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();
