@@ -45,3 +45,9 @@ if(SPATE_SANITIZE)
   # Debug info of the heavy header libraries dominates build time; line tables suffice.
   add_compile_options($<$<CONFIG:Debug>:-g1>)
 endif()
+# Linked into every program and test: what LeakSanitizer is not to report.
+if(SPATE_SANITIZE MATCHES address)
+  add_library(spate_leak_suppressions OBJECT "${CMAKE_CURRENT_LIST_DIR}/leak_suppressions.cc")
+else()
+  add_library(spate_leak_suppressions INTERFACE)
+endif()

@@ -37,7 +37,8 @@ function(spate_test kind)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_compile_definitions(${target} PRIVATE
     SPATE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SPATE_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  target_link_libraries(${target} PRIVATE ${arg_LIBS} spate_build_flags GTest::gmock GTest::gtest_main)
+  target_link_libraries(${target} PRIVATE ${arg_LIBS} spate_build_flags
+    spate_leak_suppressions GTest::gmock GTest::gtest_main)
   set(serial "")
   if(NOT kind STREQUAL "unit")
     set(serial RUN_SERIAL TRUE)  # real processes on a small machine: one at a time
