@@ -272,6 +272,19 @@ void ControlLoop::State::carry_out(TimePoint now, const Action& action) {
     case Action::Kind::SetMaxBatch:
       control.set_max_batch(action.model, action.max_batch);
       break;
+    case Action::Kind::Park:
+    case Action::Kind::Unpark: {
+      const bool parking = action.kind == Action::Kind::Park;
+      const Status done =
+          parking ? actuator.park(action.replica_id) : actuator.unpark(action.replica_id);
+      if (done) break;
+      spdlog::warn("{} {}: {}", parking ? "park" : "unpark", action.replica_id,
+                   done.error().message);
+      autoscaler->replica_event(now, {.kind = scaling::ReplicaEvent::Kind::ParkFailed,
+                                      .replica_id = action.replica_id,
+                                      .detail = done.error().message});
+      break;
+    }
   }
 }
 

@@ -33,13 +33,15 @@ struct ReplicaInfo {
   std::int64_t pid = 0;        // 0 when unknown
   std::string container_id{};  // "" when none
   double cpu_limit = 0.0;      // in force now; 0 = none
+  bool parked = false;         // paused by park()
 };
 
 struct ReplicaEvent {
-  enum class Kind { Started, Exited, LimitApplied, LimitFailed };
+  enum class Kind { Started, Exited, LimitApplied, LimitFailed, Parked, Unparked, ParkFailed };
   Kind kind = Kind::Exited;
   std::string replica_id{};
   std::string detail{};   // why it exited (status or signal), what failed
+                          // (ParkFailed: park() or unpark() did)
   bool expected = false;  // Exited: it had been asked to stop
 };
 
@@ -60,7 +62,12 @@ class Actuator {
   virtual Status start(const ReplicaSpec& spec) = 0;
   // Sets the CPU limit of a running replica (CPUs > 0; 0 removes it).
   virtual Status set_cpu_limit(const std::string& replica_id, double cpus) = 0;
-  // Ends it: SIGTERM (the worker drains), after `grace` SIGKILL. Idempotent.
+  // Pauses a replica that has nothing to do: it keeps its memory and uses no CPU. Parked follows.
+  // Engines that cannot pause leave this as it is.
+  virtual Status park(const std::string& replica_id);
+  // Lets it go on. Unparked follows.
+  virtual Status unpark(const std::string& replica_id);
+  // Ends it, parked or not: SIGTERM (the worker drains), after `grace` SIGKILL. Idempotent.
   virtual Status stop(const std::string& replica_id, Duration grace) = 0;
   // What exists now, adopted replicas of an earlier gateway included.
   virtual std::vector<ReplicaInfo> list() const = 0;

@@ -50,6 +50,8 @@ struct ModelSettings {
   double cpu_request = 0.3;  // CPUs reserved by a replica at `cpu_limit`; follows the limit
   double cpu_limit = 0.3;    // CPUs a replica starts with
   int replicas = 1;          // at the start
+  int warm_pool = 0;         // parked replicas at the start
+  int max_warm_pool = 0;     // the strategy may ask for no more
   Bounds bounds{};
   bool scaled = true;  // false: the strategy does not see it; replicas and limit stay
 };
@@ -73,6 +75,8 @@ struct Action {
     Drain,        // `replica_id`: the gateway sends it no more work
     Stop,         // `replica_id`, `grace`
     SetMaxBatch,  // `model`, `max_batch`
+    Park,         // `replica_id`: the gateway sends it no more work, then it is paused
+    Unpark,       // `replica_id`: it goes on, then the gateway sends it work
   };
   Kind kind = Kind::Start;
   std::string model{};
@@ -131,6 +135,8 @@ struct ModelStatus {
   int ready = 0;
   int starting = 0;
   int draining = 0;
+  int parked = 0;     // replicas of the warm pool that are paused
+  int warm_pool = 0;  // wanted
   // Sum of the CPU requests of all replicas that exist, starting ones at boost_cpus.
   double cpu_reserved = 0.0;
   std::uint64_t generation = 0;

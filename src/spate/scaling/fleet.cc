@@ -196,6 +196,10 @@ void Fleet::event(TimePoint at, const ReplicaEvent& event) {
       replica->limit_retry_at = at + options_.limit_retry;
       note(at, "limit_failed", *replica, std::nullopt, event.detail);
       break;
+    case ReplicaEvent::Kind::Parked:
+    case ReplicaEvent::Kind::Unparked:
+    case ReplicaEvent::Kind::ParkFailed:
+      break;
     case ReplicaEvent::Kind::Exited:
       if (replica->state == ReplicaState::Draining) {
         note(at, "gone", *replica, at - replica->state_since, event.detail);

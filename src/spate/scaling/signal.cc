@@ -69,6 +69,16 @@ std::string_view to_string(ReplicaState state) {
   return "?";
 }
 
+Status Actuator::park(const std::string& replica_id) {
+  return Error{ErrorCode::Unavailable,
+               replica_id + ": the " + std::string(name()) + " backend cannot pause replicas"};
+}
+
+Status Actuator::unpark(const std::string& replica_id) {
+  return Error{ErrorCode::Unavailable,
+               replica_id + ": the " + std::string(name()) + " backend cannot pause replicas"};
+}
+
 std::string_view to_string(LimitMechanism mechanism) {
   switch (mechanism) {
     case LimitMechanism::CgroupV2:

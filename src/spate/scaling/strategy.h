@@ -48,6 +48,7 @@ struct ModelView {
   double cpu_limit = 0.0;               // wanted now, CPUs per replica
   double initial_cpu_limit = 0.0;       // what the scenario started with
   int wanted_replicas = 0;              // of the last decision in force
+  int warm_pool = 0;                    // parked replicas wanted besides, of the same decision
   std::vector<ReplicaView> replicas{};  // in the order in which they were created
   // How long the last replicas took from the decision until ready, oldest first, at most 16.
   std::vector<Duration> start_ups{};
@@ -64,6 +65,8 @@ struct Target {
   std::optional<double> cpu_limit{};  // CPUs per replica; unset = leave as it is
   std::optional<int> max_batch{};
   std::optional<std::string> variant{};
+  // Parked replicas (loaded, then paused) kept besides `replicas`; unset = leave as it is.
+  std::optional<int> warm_pool{};
   std::string
       reason{};  // one phrase for the report, e.g. "CPU 0.93 of limit over 5 s is above 0.80"
 };
