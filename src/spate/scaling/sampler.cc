@@ -119,8 +119,10 @@ std::optional<ReplicaReading> aggregate(const MetricSpec& spec, const std::deque
     sum.num += it->value.num;
     sum.den += it->value.den;
     if (spec.aggregate == Aggregate::Max) out.value = std::max(out.value, value);
+    if (spec.replica_series) out.series.push_back({it->at, value});
   }
   if (out.readings == 0) return std::nullopt;
+  std::reverse(out.series.begin(), out.series.end());
   if (spec.aggregate == Aggregate::Mean) out.value = ratio(sum);
   return out;
 }
@@ -159,7 +161,8 @@ struct ReplicaTrack {
 
 struct SpecTrack {
   TimePoint next_due{};
-  Series series;  // specs per model
+  std::deque<TimePoint> read_at;  // oldest first; the newest at or before now - delay is kept
+  Series series;                  // specs per model
   // LatencyQuantile only.
   Histogram latency_before;
   std::deque<LatencyReading> latency;
@@ -327,6 +330,10 @@ void Sampler::read(TimePoint at, std::string_view name, const RawModel& raw) {
     SpecTrack& track = model.specs[i];
     if (at < track.next_due) continue;
     state_->take(model, i, at, raw);
+    track.read_at.push_back(at);
+    while (track.read_at.size() > 1 && track.read_at[1] <= at - state_->specs[i].delay) {
+      track.read_at.pop_front();
+    }
     track.next_due = state_->after(state_->specs[i], at);
   }
 }
@@ -369,6 +376,9 @@ MetricView Sampler::view(std::string_view name, std::size_t metric, TimePoint no
     out.covered = reading->covered;
   }
   const TimePoint to = now - spec.delay;
+  for (const TimePoint at : track.read_at) {
+    if (at <= to) out.last_read = at;
+  }
   for (const TimedValue& value : track.history) {
     if (value.at > to - spec.history && value.at <= to) out.history.push_back(value);
   }

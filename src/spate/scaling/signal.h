@@ -63,6 +63,14 @@ struct MetricSpec {
   // Gauges (InFlight, QueueLength, Concurrency, OldestAge): a reading is the time-weighted mean
   // over its period instead of the value at its end (Knative's queue proxy reports so).
   bool period_mean = false;
+  // Per-replica signals: ReplicaReading::series is filled (autoscalers that merge the replicas'
+  // own series, as Ray Serve does).
+  bool replica_series = false;
+};
+
+struct TimedValue {
+  TimePoint at{};
+  double value = 0.0;
 };
 
 struct ReplicaReading {
@@ -71,11 +79,7 @@ struct ReplicaReading {
   TimePoint newest{};  // when the newest reading in it was taken
   int readings = 0;
   Duration covered{0};  // time the readings in the window speak for; a full window when gapless
-};
-
-struct TimedValue {
-  TimePoint at{};
-  double value = 0.0;
+  std::vector<TimedValue> series{};  // only if asked for: the readings in the window, oldest first
 };
 
 // A metric as the strategy sees it now.
@@ -88,6 +92,10 @@ struct MetricView {
   Duration covered{0};                     // the same
   std::vector<ReplicaReading> replicas{};  // per-replica signals only, in order of replica id
   std::vector<TimedValue> history{};       // only if asked for; oldest first
+  // When the model was last read for this metric, at or before now - delay, whether or not any
+  // value could be had; unset before the first time. A replica whose `newest` is older was
+  // missing from that reading.
+  std::optional<TimePoint> last_read{};
 };
 
 }  // namespace spate::scaling

@@ -75,6 +75,43 @@ TEST(Sampler, DelayHidesTheNewest) {
   EXPECT_EQ(view.newest, kStart + seconds(7));
 }
 
+TEST(Sampler, GivesEachReplicasOwnSeriesWhenAsked) {
+  MetricSpec with = spec(Signal::InFlight, seconds(2), seconds(5));
+  with.replica_series = true;
+  Sampler sampler({with, spec(Signal::InFlight, seconds(2), seconds(5))}, {"m"}, kStart);
+  RawModel raw;
+  for (int i = 0; i <= 8; ++i) {
+    raw.replicas = {{.id = "a", .in_flight = i}};
+    if (i >= 6) raw.replicas.push_back({.id = "b", .in_flight = 10 + i});
+    sampler.read(kStart + seconds(i), "m", raw);
+  }
+  const MetricView view = sampler.view("m", 0, kStart + seconds(8));
+  ASSERT_EQ(view.replicas.size(), 2U);
+  const auto& a = view.replicas[0].series;
+  ASSERT_EQ(a.size(), 3U) << "readings of 4, 6 and 8 s";
+  EXPECT_EQ(a[0].at, kStart + seconds(4));
+  EXPECT_EQ(a[0].value, 4.0);
+  EXPECT_EQ(a[2].value, 8.0);
+  EXPECT_EQ(view.replicas[1].series.size(), 2U);
+  EXPECT_TRUE(sampler.view("m", 1, kStart + seconds(8)).replicas[0].series.empty());
+}
+
+TEST(Sampler, SaysWhenItLastReadEvenIfAReplicaWasMissing) {
+  MetricSpec late = spec(Signal::CpuUsage, seconds(15), seconds(30));
+  late.delay = seconds(2);
+  Sampler sampler({late}, {"m"}, kStart);
+  EXPECT_FALSE(sampler.view("m", 0, kStart + seconds(9)).last_read.has_value());
+  for (int i = 0; i <= 45; ++i) {
+    RawModel raw;
+    if (i < 30) raw.replicas = {{.id = "a", .cpu_seconds = 0.5 * i}};  // then it cannot be read
+    sampler.read(kStart + seconds(i), "m", raw);
+  }
+  const MetricView before = sampler.view("m", 0, kStart + seconds(46));
+  EXPECT_EQ(before.last_read, kStart + seconds(30)) << "the reading of 45 s is not known yet";
+  EXPECT_EQ(before.replicas.at(0).newest, kStart + seconds(15));
+  EXPECT_EQ(sampler.view("m", 0, kStart + seconds(47)).last_read, kStart + seconds(45));
+}
+
 TEST(Sampler, ReadsOnItsOwnGridHoweverOftenItIsFed) {
   Sampler sampler({spec(Signal::QueueLength, seconds(15), seconds(15))}, {"m"}, kStart);
   EXPECT_EQ(sampler.next_due("m"), kStart);
