@@ -20,7 +20,8 @@ set_target_properties(xgboost::xgboost PROPERTIES IMPORTED_LOCATION "${XGBOOST_L
   INTERFACE_INCLUDE_DIRECTORIES "${XGBOOST_INCLUDE_DIR}")
 # Image models. In this file, so that the targets are known to the whole tree.
 find_package(JPEG REQUIRED)
-find_package(PNG REQUIRED)  # and ZLIB
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(ONNX REQUIRED)
 find_package(OnnxRuntime REQUIRED)

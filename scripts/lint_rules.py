@@ -20,12 +20,13 @@ LAYERS = {
     "telemetry": {"base"},
     "scaling": {"base", "telemetry"},
     "influx": {"base", "mqtt", "models", "telemetry"},
+    "judge": {"base", "telemetry", "scaling", "influx"},
     "worker": {"base", "wire", "models", "telemetry"},
     "gateway": {"base", "mqtt", "wire", "telemetry", "scaling"},
     "adapters": {"base", "wire", "telemetry", "scaling", "gateway"},
-    "sim": {"base", "telemetry", "scaling", "gateway", "influx"},
-    "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "adapters"},
-    "report": {"base", "lab"},
+    "sim": {"base", "telemetry", "scaling", "gateway", "influx", "judge"},
+    "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "judge", "adapters"},
+    "report": {"base", "judge", "lab"},
     "app": None,  # wires the program together; may include everything
 }
 

@@ -22,6 +22,7 @@ void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
 void add_strategies_command(CLI::App& app, Run& run);
+void add_trace_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 
 }  // namespace spate::app

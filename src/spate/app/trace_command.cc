@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "spate/app/command.h"
+#include "spate/app/model_command.h"
+#include "spate/base/files.h"
+#include "spate/influx/trace.h"
+#include "spate/judge/time_text.h"
+#include "spate/judge/trace_import.h"
+
+namespace spate::app {
+namespace {
+
+struct ImportArguments {
+  std::string format;
+  std::vector<std::string> files;
+  std::string out;
+  judge::ImportOptions options;
+  std::string values = "rate";
+};
+
+int import(ImportArguments& arguments) {
+  arguments.options.per_second = arguments.values == "rate";
+  const auto imported = judge::import_trace(
+      arguments.format, {arguments.files.begin(), arguments.files.end()}, arguments.options);
+  if (!imported) return fail(imported.error());
+  if (auto written = write_file(arguments.out, judge::trace_csv(*imported)); !written) {
+    return fail(written.error());
+  }
+  const double from = imported->bins.front().unix_s;
+  fmt::print("{}: {:.0f} requests{}\n", arguments.out, imported->requests,
+             from > 0.0 ? " from " + judge::time_text(from) : std::string());
+  fmt::print("{}\n", influx::describe(imported->report));
+  for (const auto& note : imported->notes) fmt::print("{}\n", note);
+  return 0;
+}
+
+int info(const std::vector<std::string>& files) {
+  int status = 0;
+  for (const auto& file : files) {
+    const auto trace = influx::read_trace(file);
+    if (!trace) {
+      status = fail(trace.error());
+      continue;
+    }
+    fmt::print("{}: {:.0f} requests in {:.6g} h\n{}\n", file, trace->report.requests,
+               trace->report.length_s / 3600.0, influx::describe(trace->report));
+  }
+  return status;
+}
+
+}  // namespace
+
+void add_trace_command(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand(
+      "trace", "Demand that was recorded: imports archives into t_s,requests. See docs/traces.md.");
+  command->require_subcommand(1);
+
+  std::string formats;
+  for (const auto& format : judge::import_formats()) {
+    formats += fmt::format("\n  {:<22} {}", format.name, format.input);
+  }
+  auto arguments = std::make_shared<ImportArguments>();
+  auto* add = command->add_subcommand("import",
+                                      "Makes a trace that profiles of kind \"trace\" read. Files "
+                                      "may be gzip-compressed.\n\nFormats:" +
+                                          formats);
+  add->add_option("format", arguments->format, "the archive's format")->required();
+  add->add_option("files", arguments->files, "the archive's files")->required();
+  add->add_option("--out", arguments->out, "the file to write")->required();
+  add->add_option("--bin", arguments->options.bin_s,
+                  "width of a bin in seconds, a multiple of the archive's (default: as it is)")
+      ->check(CLI::Range(1e-3, 1e7));
+  add->add_option(
+      "--select", arguments->options.select,
+      "azure_functions_2019: beginnings of function hashes; wikipedia_hourly: projects");
+  add->add_option("--values", arguments->values,
+                  "prometheus: rate (requests per second) or count (requests per step)")
+      ->check(CLI::IsMember({"rate", "count"}));
+  add->callback([arguments, &run] { run = [arguments] { return import(*arguments); }; });
+
+  auto files = std::make_shared<std::vector<std::string>>();
+  auto* show = command->add_subcommand("info", "Says what is in a trace: totals, bursts and gaps.");
+  show->add_option("files", *files, "t_s,requests")->required();
+  show->callback([files, &run] { run = [files] { return info(*files); }; });
+}
+
+}  // namespace spate::app

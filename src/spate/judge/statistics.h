@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Statistics for comparing strategies on the same demands and seeds. All are deterministic: equal
+// inputs and seed give equal results.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace spate::judge {
+
+struct Interval {
+  double mean = 0.0;
+  double low = 0.0;
+  double high = 0.0;
+  double confidence = 0.95;
+};
+
+struct BootstrapOptions {
+  double confidence = 0.95;
+  int resamples = 4000;  // an end at 2.5 % is then the 100th value: +-10 % of its tail
+  std::uint64_t seed = 1;
+};
+
+// Bootstrap interval of the mean: BCa (bias-corrected and accelerated; Efron 1987), whose
+// ends are the smallest and largest resample where the data are too few for it. A single value
+// gives an interval of width 0 that says nothing; callers state the count. Requires values, 0 <
+// confidence < 1, resamples >= 100.
+Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
+
+// Two-sided p-value for "the pairs' differences are symmetric about 0", by flipping signs: exact
+// over all 2^n when n <= 16, else `draws` random ones ((hits + 1) / (draws + 1), Davison and
+// Hinkley 1997). 1 when all differences are 0 or there are none.
+double paired_permutation_p(const std::vector<double>& differences, std::uint64_t seed = 1,
+                            int draws = 10000);
+
+// Smallest p that paired_permutation_p can give with n pairs: 2 / 2^n. Below five or six pairs
+// nothing can be significant at 0.05.
+double smallest_permutation_p(std::size_t pairs);
+
+// Holm (1979): p-values corrected for being many, in the order given. Never above 1.
+std::vector<double> holm(const std::vector<double>& p_values);
+
+// How many pairs are needed so that a true mean difference of `difference` is found with
+// probability `power` at two-sided `alpha`, from the differences seen (normal approximation).
+// Unset with fewer than two differences or difference == 0.
+std::optional<std::size_t> pairs_needed(const std::vector<double>& differences, double difference,
+                                        double alpha = 0.05, double power = 0.8);
+
+// --- ranking --------------------------------------------------------------------------------
+
+struct Contender {
+  std::string name;
+  std::vector<double> scores;  // per block (demand x seed); all contenders have the same blocks
+};
+
+struct Ranked {
+  std::string name;
+  Interval score;
+  int rank = 1;                   // 1 + how many are better beyond doubt
+  std::vector<std::string> tied;  // with whom the data cannot tell
+};
+
+struct Ranking {
+  std::vector<Ranked> order;  // by mean score, best first
+  // Corrected p of order[i] against order[j], i < j, at [i][j - i - 1].
+  std::vector<std::vector<double>> p;
+  std::size_t blocks = 0;
+  // Set when so few blocks cannot show any difference at `alpha` after the correction.
+  bool too_few = false;
+};
+
+// `lower_is_better`: costs. Pairs are compared on common blocks, corrected for all pairs together.
+Ranking rank(const std::vector<Contender>& contenders, bool lower_is_better, double alpha = 0.05,
+             std::uint64_t seed = 1);
+
+// Inverse of the standard normal distribution, by Halley's method. Requires 0 < p < 1.
+double normal_quantile(double p);
+double normal_cdf(double x);
+
+}  // namespace spate::judge
