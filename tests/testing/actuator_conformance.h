@@ -178,7 +178,9 @@ TEST_P(ActuatorConformance, ANewActuatorAdoptsWhatRuns) {
   EXPECT_EQ(after.container_id, before.container_id);
   EXPECT_EQ(after.model, before.model);
   EXPECT_EQ(after.cpu_limit, 0.4);
+  events_.clear();
   ASSERT_TRUE(actuator_->set_cpu_limit("m-1", 0.6));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::LimitApplied, "m-1"));
   if (const auto real = world_->limit_in_force(after)) {
     EXPECT_NEAR(*real, 0.6, 1e-6);
   }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "spate/base/clock.h"
@@ -43,6 +44,8 @@ struct ReplicaEvent {
   std::string detail{};   // why it exited (status or signal), what failed
                           // (ParkFailed: park() or unpark() did)
   bool expected = false;  // Exited: it had been asked to stop
+  // Started: what the engine took for each step, by name with unit ("create_ms"), in its order.
+  std::vector<std::pair<std::string, double>> phases{};
 };
 
 // How CPU limits are enforced here; stands in every result.

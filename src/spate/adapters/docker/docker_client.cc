@@ -96,7 +96,7 @@ ContainerInfo from_inspection(const json& entry) {
   info.out_of_memory = state.value("OOMKilled", false);
   info.error = state.value("Error", "");
   info.started_at = state.value("StartedAt", "");
-  info.cpus = static_cast<double>(entry.at("HostConfig").value("NanoCpus", std::int64_t{0})) * 1e-9;
+  info.cpus = static_cast<double>(entry.at("HostConfig").value("NanoCpus", std::int64_t{0})) / 1e9;
   return info;
 }
 

@@ -113,7 +113,8 @@ class Call final : public DockerCall {
     if (parser_->is_done()) return finish(std::move(response_));
     parser_->get().body().data = chunk_;
     parser_->get().body().size = sizeof(chunk_);
-    http::async_read(
+    // A stream's pieces are wanted as they come: async_read would wait for a full buffer.
+    http::async_read_some(
         stream_, buffer_, *parser_,
         [self = self()](beast::error_code failed, std::size_t) { self->on_body(failed); });
   }
