@@ -139,6 +139,20 @@ class Isolation(unittest.TestCase):
             for library in ("onnxruntime", "xgboost", "libjpeg", "turbojpeg", "libpng", "libspate_"):
                 self.assertNotIn(library, maps)
 
+    def test_health_is_what_the_gateway_says(self):
+        with System([route("linear", MODELS / "linear", 0.3)]) as system:
+            url = f"http://127.0.0.1:{system.state['http_port']}"
+
+            def health(path):
+                return subprocess.run([str(SPATE), "health", "--url", url + path], capture_output=True, text=True)
+
+            good = health("/healthz")
+            self.assertEqual((good.returncode, good.stdout), (0, f"healthy: {url}/healthz: 200 ok\n"))
+            system.broker.stop()
+            wait_until(lambda: health("/healthz").returncode == 1, "the gateway misses its broker")
+            self.assertEqual(health("/healthz").stdout,
+                             f"not healthy: {url}/healthz: 503 the broker is not connected\n")
+
     def test_metrics_of_gateway_pass_promtool(self):
         with System([route("linear", MODELS / "linear", 0.3)]) as system:
             status, text = system.get("/metrics")

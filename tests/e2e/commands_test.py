@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from system import ROOT, SPATE  # noqa: E402
+from system import ROOT, SPATE, free_port  # noqa: E402
 
 
 def spate(*args, **options):
@@ -41,7 +41,7 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health"):
             self.assertIn(wanted, names)
 
     def test_version(self):
@@ -52,6 +52,13 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
         for word in says:
             self.assertIn(word, result.stderr)
+
+    def test_health_says_who_does_not_answer(self):
+        port = free_port()
+        result = spate("health", "--url", f"http://127.0.0.1:{port}/healthz")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(result.stdout, rf"^no answer: http://127\.0\.0\.1:{port}/healthz: .*\n$")
+        self.expect_refusal("health", "--url", "https://127.0.0.1/", says=["--url", "http://HOST"])
 
     def test_missing_things_are_named_with_the_remedy(self):
         self.expect_refusal("run", "scenarios/nonesuch.yaml", "--strategy", "none", says=["scenarios/nonesuch.yaml"])

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   spate::app::add_trace_command(app, run);
   spate::app::add_strategies_command(app, run);
   spate::app::add_doctor_command(app, run);
+  spate::app::add_health_command(app, run);
 
   CLI11_PARSE(app, argc, argv);
   try {
