@@ -44,6 +44,31 @@ class ScriptedWorld {
     return seen;
   }
 
+  // Time passes unseen (a host that slept, or a long run looked at now and then).
+  void pass(Duration time) { now_ += time; }
+
+  // Anything an autoscaler could be shown, in no relation to earlier observations: any replicas in
+  // any states, metrics of which some are there and some are not, ticks that were missed.
+  Observation observe_anything() {
+    static constexpr Metrics kKinds[] = {Metrics::Plausible, Metrics::Plausible, Metrics::Empty,
+                                         Metrics::Stale,     Metrics::Missing,   Metrics::Absurd};
+    now_ += needs_.tick * static_cast<int>(1 + rng_.uniform() * (rng_.uniform() < 0.1 ? 500 : 2));
+    Observation seen{.now = now_, .models = {}};
+    for (const char* name : {"images", "rows"}) {
+      ModelView view = model(name, Metrics::Empty);
+      randomize(view);
+      view.metrics.clear();
+      for (const MetricSpec& spec : needs_.metrics) {
+        view.metrics.push_back(metric(spec, view, kKinds[pick(6)]));
+        if (!view.metrics.back().replicas.empty() && rng_.uniform() < 0.2) {
+          view.metrics.back().replicas.pop_back();
+        }
+      }
+      seen.models.push_back(std::move(view));
+    }
+    return seen;
+  }
+
   // Puts decisions in force, as the autoscaler would.
   void apply(const Observation& seen, const std::vector<Target>& targets) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -70,8 +95,35 @@ class ScriptedWorld {
     TimePoint changed{};
   };
 
+  std::size_t pick(std::size_t count) {
+    return static_cast<std::size_t>(rng_.uniform() * static_cast<double>(count)) % count;
+  }
+
+  void randomize(ModelView& view) {
+    static constexpr ReplicaState kStates[] = {ReplicaState::Ready, ReplicaState::Ready,
+                                               ReplicaState::Starting, ReplicaState::Draining,
+                                               ReplicaState::Parked};
+    view.replicas.clear();
+    const auto count = pick(9);
+    for (std::size_t i = 0; i < count; ++i) {
+      const TimePoint since = now_ - from_seconds(rng_.uniform() * 600.0);
+      view.replicas.push_back({.id = view.model + "-" + std::to_string(i + 1),
+                               .state = kStates[pick(5)],
+                               .created = since,
+                               .state_since = since,
+                               .cpu_request = 0.3,
+                               .cpu_limit = view.cpu_limit,
+                               .in_flight = static_cast<int>(pick(5))});
+    }
+    view.wanted_replicas = view.bounds.min_replicas + static_cast<int>(pick(5));
+    view.cpu_limit = 0.2 + 0.8 * rng_.uniform();
+    for (std::size_t i = pick(17); i > 0; --i) {
+      view.start_ups.push_back(from_seconds(rng_.uniform() * 60.0));
+    }
+  }
+
   double value(Metrics kind) {
-    if (kind != Metrics::Absurd) return rng_.uniform() * 2.0;
+    if (kind != Metrics::Absurd) return std::pow(10.0, 4.0 * rng_.uniform() - 1.0) * kScale;
     const double odd[] = {std::numeric_limits<double>::quiet_NaN(),
                           std::numeric_limits<double>::infinity(), -1.0,
                           -std::numeric_limits<double>::infinity(), 1e300};
@@ -133,9 +185,26 @@ class ScriptedWorld {
 
   const Needs needs_;
   Rng rng_;
+  static constexpr double kScale = 0.2;  // values from 0.02 to 200, as many small as large
   TimePoint now_{std::chrono::hours(1)};
   State states_[2];
 };
+
+// What makes a target one that no strategy may give; "" for a good one.
+inline std::string wrong_target(const Target& target) {
+  if (target.replicas < 0 || target.replicas > 1'000'000) return "replicas";
+  if (target.cpu_limit && !(std::isfinite(*target.cpu_limit) && *target.cpu_limit > 0.0)) {
+    return "cpu_limit";
+  }
+  if (target.max_batch && *target.max_batch < 1) return "max_batch";
+  if (target.warm_pool && *target.warm_pool < 0) return "warm_pool";
+  if (target.reason.empty()) return "no reason";
+  // Holding, it may quote an absurd reading.
+  if (target.reason.rfind("hold", 0) != 0 && target.reason.find("nan") != std::string::npos) {
+    return "nan in the reason";
+  }
+  return "";
+}
 
 class StrategyConformance : public testing::TestWithParam<StrategyCase> {
  protected:
@@ -150,6 +219,7 @@ class StrategyConformance : public testing::TestWithParam<StrategyCase> {
       EXPECT_EQ(a[i].cpu_limit, b[i].cpu_limit);
       EXPECT_EQ(a[i].max_batch, b[i].max_batch);
       EXPECT_EQ(a[i].variant, b[i].variant);
+      EXPECT_EQ(a[i].warm_pool, b[i].warm_pool);
       EXPECT_EQ(a[i].reason, b[i].reason);
     }
   }
@@ -185,18 +255,7 @@ TEST_P(StrategyConformance, DecisionsAreOnePerModelFiniteAndWithinBounds) {
     const Observation seen = world.observe(kAllKinds[(i / 20) % 5]);
     const auto decided = strategy->decide(seen);
     ASSERT_EQ(decided.size(), seen.models.size());
-    for (const auto& target : decided) {
-      EXPECT_GE(target.replicas, 0);
-      EXPECT_LE(target.replicas, 1'000'000);
-      if (target.cpu_limit) {
-        EXPECT_TRUE(std::isfinite(*target.cpu_limit));
-        EXPECT_GT(*target.cpu_limit, 0.0);
-      }
-      if (target.max_batch) {
-        EXPECT_GE(*target.max_batch, 1);
-      }
-      EXPECT_FALSE(target.reason.empty());
-    }
+    for (const auto& target : decided) EXPECT_EQ(wrong_target(target), "") << target.reason;
     world.apply(seen, decided);
   }
 }
@@ -253,6 +312,57 @@ TEST_P(StrategyConformance, MemoryIsBounded) {
     if (i == 5'000) early = strategy->snapshot().size();
   }
   EXPECT_LE(strategy->snapshot().size(), early * 2 + 1024);
+}
+
+TEST_P(StrategyConformance, MemoryIsBoundedOverAYear) {
+  const auto strategy = GetParam().make();
+  ScriptedWorld world(strategy->needs(), 13);
+  std::size_t early = 0;
+  // A look every hour or so, with a few ticks in a row, for 365 days.
+  for (int hour = 0; hour < 365 * 24; ++hour) {
+    for (int i = 0; i < 2; ++i) {
+      const Observation seen = world.observe(Metrics::Plausible);
+      world.apply(seen, strategy->decide(seen));
+    }
+    world.pass(std::chrono::hours(1));
+    if (hour == 60 * 24) early = strategy->snapshot().size();
+  }
+  EXPECT_LE(strategy->snapshot().size(), early * 3 / 2 + 1024);
+}
+
+TEST_P(StrategyConformance, SurvivesAnythingItCouldBeShown) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    auto strategy = GetParam().make();
+    const auto twin = GetParam().make();
+    ScriptedWorld world(strategy->needs(), seed);
+    for (int i = 0; i < 300; ++i) {
+      const Observation seen = world.observe_anything();
+      const auto decided = strategy->decide(seen);
+      ASSERT_EQ(decided.size(), seen.models.size());
+      for (const auto& target : decided) ASSERT_EQ(wrong_target(target), "") << target.reason;
+      expect_same(decided, twin->decide(seen));
+      if (i % 50 == 49) {
+        const std::string memory = strategy->snapshot();
+        strategy = GetParam().make();
+        ASSERT_TRUE(strategy->restore(memory));
+      }
+    }
+  }
+}
+
+TEST_P(StrategyConformance, ModelsDoNotInfluenceEachOther) {
+  const auto together = GetParam().make();
+  const auto alone = GetParam().make();
+  ScriptedWorld world(together->needs(), 17);
+  for (int i = 0; i < 300; ++i) {
+    const Observation seen = world.observe(Metrics::Plausible);
+    const auto decided = together->decide(seen);
+    const auto single = alone->decide({.now = seen.now, .models = {seen.models[1]}});
+    ASSERT_EQ(single.size(), 1U);
+    expect_same({decided.at(1)}, single);
+    world.apply(seen, decided);
+  }
 }
 
 }  // namespace spate::scaling

@@ -8,6 +8,7 @@
 
 #include "spate/base/check.h"
 #include "spate/base/config_error.h"
+#include "spate/scaling/model_based/model_based.h"
 #include "spate/scaling/none.h"
 #include "spate/scaling/scripted.h"
 #include "spate/scaling/threshold.h"
@@ -124,6 +125,7 @@ StrategyRegistry builtin_strategies() {
   registry.add(horizontal_strategy());
   registry.add(vertical_strategy());
   registry.add(scripted_strategy());
+  add_model_based(registry);
   return registry;
 }
 
