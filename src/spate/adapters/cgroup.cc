@@ -315,6 +315,10 @@ Result<std::unique_ptr<Cgroup>> CgroupParent::make(const std::string& replica) {
   std::vector<fs::path> groups;
   for (const auto& folder : folders_) {
     if (Status s = make_folder(folder); !s) return s.error();
+    // Where a sweep took the folder, the new one has yet to hand the controller on.
+    if (version_ == CgroupVersion::V2) {
+      if (Status s = delegate(folder); !s) return s.error();
+    }
     if (Status s = make_folder(folder / replica); !s) return s.error();
     groups.push_back(folder / replica);
   }

@@ -130,6 +130,19 @@ TEST_F(FakeCgroups, Version2AsksForTheControllerAtOurGroup) {
   EXPECT_EQ(text("own/spate-run/cgroup.subtree_control").substr(0, 4), "+cpu");
 }
 
+TEST_F(FakeCgroups, Version2AsksAgainInAParentThatWasSweptAndMadeAgain) {
+  v2_group("own", "cpu");
+  v2_group("own/spate-run", "cpu");
+  v2_group("own/spate-run/probe", "");
+  proc(v2_mount(), "0::/own\n");
+  const auto parent = CgroupParent::open("spate-run", options());
+  ASSERT_TRUE(parent) << parent.error().message;
+  v2_group("own/spate-run", "");  // as the kernel makes a new one
+  v2_group("own/spate-run/m-1", "");
+  ASSERT_TRUE((*parent)->make("m-1"));
+  EXPECT_EQ(text("own/spate-run/cgroup.subtree_control").substr(0, 4), "+cpu");
+}
+
 TEST_F(FakeCgroups, Version2ClimbsToWhereItIsAllowed) {
   // Our own group cannot delegate (no such file, as where the kernel refuses); the one above can.
   fs::create_directories(folder_ / "fs/slice/own");
