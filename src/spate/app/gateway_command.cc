@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "spate/adapters/control_loop.h"
+#include "spate/adapters/external_strategy.h"
 #include "spate/adapters/process_actuator.h"
 #include "spate/adapters/resource_monitor.h"
 #include "spate/adapters/scaling_metrics.h"
@@ -68,11 +69,12 @@ std::vector<scaling::ModelSettings> model_settings(const gateway::GatewayConfig&
 }
 
 std::unique_ptr<scaling::Strategy> make_strategy(const gateway::GatewayConfig& config,
-                                                 const std::string& file) {
+                                                 const std::string& file,
+                                                 std::shared_ptr<adapters::ExternalFaults> faults) {
   const auto options =
       ConfigReader::from_text(config.strategy.options_json, file + ": strategy.options");
-  return scaling::builtin_strategies().make(config.strategy.name, options,
-                                            file + ": strategy.name");
+  return adapters::all_strategies(adapters::ExternalPace::Live, std::move(faults))
+      .make(config.strategy.name, options, file + ": strategy.name");
 }
 
 adapters::ProcessActuator::Options actuator_options(const gateway::GatewayConfig& config,
@@ -123,8 +125,8 @@ class Gateway {
         clock_(loop),
         config_(gateway::read_gateway_config(std::filesystem::path(file))),
         autoscaler_(std::make_unique<scaling::Autoscaler>(
-            model_settings(config_), make_strategy(config_, file), scaling::AutoscalerOptions{},
-            clock_.now())),
+            model_settings(config_), make_strategy(config_, file, external_faults_),
+            scaling::AutoscalerOptions{}, clock_.now())),
         server_(loop, clock_, config_),
         signals_(loop, SIGTERM, SIGINT) {
     required(server_.start());
@@ -169,6 +171,9 @@ class Gateway {
     http_->get("/metrics", [this](const telemetry::HttpRequest&) {
       serving_metrics_->update();
       scaling_metrics_->update();
+      if (config_.strategy.name == "external") {
+        adapters::export_faults(metrics_, *external_faults_);
+      }
       process_metrics_->update();
       return telemetry::HttpResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                                      .body = metrics_.text()};
@@ -240,6 +245,8 @@ class Gateway {
   boost::asio::io_context& loop_;
   RealClock clock_;
   const gateway::GatewayConfig config_;
+  const std::shared_ptr<adapters::ExternalFaults> external_faults_ =
+      std::make_shared<adapters::ExternalFaults>();
   std::unique_ptr<scaling::Autoscaler> autoscaler_;  // until the control loop has it
   gateway::Server server_;
   std::unique_ptr<adapters::ProcessActuator> actuator_;

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "spate/adapters/external_strategy.h"
 #include "spate/app/command.h"
 #include "spate/base/config_error.h"
 #include "spate/scaling/strategies.h"
@@ -62,7 +63,7 @@ nlohmann::ordered_json to_json(const StrategyInfo& info) {
 }
 
 int run_strategies(const std::string& name, bool json) {
-  const scaling::StrategyRegistry registry = scaling::builtin_strategies();
+  const scaling::StrategyRegistry registry = adapters::all_strategies();
   std::vector<StrategyInfo> infos = registry.list();
   if (!name.empty()) infos = {registry.find(name, "spate strategies")};
   if (json) {

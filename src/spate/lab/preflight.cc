@@ -7,6 +7,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "spate/adapters/external_strategy.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/base/sha256.h"
@@ -30,7 +31,7 @@ std::string make_hint(const ModelScenario& m) {
 }  // namespace
 
 void check_strategies(const Scenario& scenario, const std::vector<std::string>& labels) {
-  const auto registry = scaling::builtin_strategies();
+  const auto registry = adapters::all_strategies();
   for (const auto& label : labels) {
     const StrategyChoice choice = scenario.strategy(label);
     const std::string where =

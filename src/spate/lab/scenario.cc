@@ -182,6 +182,13 @@ std::vector<StrategyChoice> read_strategies(const ConfigReader& in) {
     StrategyChoice choice{label, label, "{}"};
     if (const auto at = in.find(label)) {
       require_name(*at, label);
+      if (const auto command = at->find("external")) {  // short for the kind with that command
+        at->allow_only({"external"});
+        choice.kind = "external";
+        choice.options_json = nlohmann::json{{"command", command->text()}}.dump();
+        out.push_back(std::move(choice));
+        continue;
+      }
       at->allow_only({"kind", "options"});
       choice.kind = at->text_or("kind", label);
       if (const auto options = at->find("options")) {

@@ -49,6 +49,14 @@ std::string with(std::string text, const std::string& from, const std::string& t
   return text.replace(at, from.size(), to);
 }
 
+TEST(Scenario, AProgramStandsForAStrategy) {
+  const Scenario s =
+      read_scenario_text(std::string(kSmall) + "  mine: {external: python3 mine.py}\n", "s.yaml");
+  const StrategyChoice mine = s.strategy("mine");
+  EXPECT_EQ(mine.kind, "external");
+  EXPECT_EQ(mine.options_json, R"({"command":"python3 mine.py"})");
+}
+
 TEST(Scenario, ReadsModelsWithDefaults) {
   const Scenario s = read_scenario_text(kSmall, "s.yaml");
   EXPECT_EQ(s.name, "small");
