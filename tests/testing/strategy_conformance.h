@@ -157,6 +157,8 @@ class ScriptedWorld {
     MetricView out;
     if (kind == Metrics::Empty) return out;
     out.newest = now_ - spec.delay;
+    out.last_read = out.newest;
+    out.previous_read = out.newest - spec.period;
     if (kind == Metrics::Stale) out.newest -= spec.window + 100 * spec.period;
     out.readings = static_cast<int>(std::max<std::int64_t>(1, spec.window / spec.period));
     out.covered = spec.window;
@@ -168,6 +170,7 @@ class ScriptedWorld {
                                 .value = value(kind),
                                 .newest = out.newest,
                                 .readings = out.readings,
+                                .newest_span = spec.period,
                                 .covered = out.covered});
         sum += out.replicas.back().value;
       }

@@ -112,6 +112,7 @@ std::optional<ReplicaReading> aggregate(const MetricSpec& spec, const std::deque
     const double value = ratio(it->value);
     if (out.readings == 0) {
       out.newest = it->at;
+      out.newest_span = it->span;
       out.value = value;  // Last
     }
     ++out.readings;
@@ -161,7 +162,7 @@ struct ReplicaTrack {
 
 struct SpecTrack {
   TimePoint next_due{};
-  std::deque<TimePoint> read_at;  // oldest first; the newest at or before now - delay is kept
+  std::deque<TimePoint> read_at;  // oldest first; of those before now - delay, two are kept
   Series series;                  // specs per model
   // LatencyQuantile only.
   Histogram latency_before;
@@ -331,7 +332,7 @@ void Sampler::read(TimePoint at, std::string_view name, const RawModel& raw) {
     if (at < track.next_due) continue;
     state_->take(model, i, at, raw);
     track.read_at.push_back(at);
-    while (track.read_at.size() > 1 && track.read_at[1] <= at - state_->specs[i].delay) {
+    while (track.read_at.size() > 2 && track.read_at[2] <= at - state_->specs[i].delay) {
       track.read_at.pop_front();
     }
     track.next_due = state_->after(state_->specs[i], at);
@@ -377,7 +378,7 @@ MetricView Sampler::view(std::string_view name, std::size_t metric, TimePoint no
   }
   const TimePoint to = now - spec.delay;
   for (const TimePoint at : track.read_at) {
-    if (at <= to) out.last_read = at;
+    if (at <= to) out.previous_read = std::exchange(out.last_read, at);
   }
   for (const TimedValue& value : track.history) {
     if (value.at > to - spec.history && value.at <= to) out.history.push_back(value);

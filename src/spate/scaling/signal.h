@@ -78,7 +78,8 @@ struct ReplicaReading {
   double value = 0.0;  // aggregated over the window for this replica
   TimePoint newest{};  // when the newest reading in it was taken
   int readings = 0;
-  Duration covered{0};  // time the readings in the window speak for; a full window when gapless
+  Duration newest_span{0};  // time the newest reading alone speaks for
+  Duration covered{0};      // time the readings in the window speak for; a full window when gapless
   std::vector<TimedValue> series{};  // only if asked for: the readings in the window, oldest first
 };
 
@@ -96,6 +97,7 @@ struct MetricView {
   // value could be had; unset before the first time. A replica whose `newest` is older was
   // missing from that reading.
   std::optional<TimePoint> last_read{};
+  std::optional<TimePoint> previous_read{};  // the one before last_read
 };
 
 }  // namespace spate::scaling

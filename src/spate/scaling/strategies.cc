@@ -10,6 +10,7 @@
 #include "spate/base/config_error.h"
 #include "spate/scaling/model_based/model_based.h"
 #include "spate/scaling/none.h"
+#include "spate/scaling/production/production.h"
 #include "spate/scaling/scripted.h"
 #include "spate/scaling/threshold.h"
 
@@ -126,6 +127,7 @@ StrategyRegistry builtin_strategies() {
   registry.add(vertical_strategy());
   registry.add(scripted_strategy());
   add_model_based(registry);
+  add_production_autoscalers(registry);
   return registry;
 }
 

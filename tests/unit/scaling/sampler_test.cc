@@ -108,7 +108,9 @@ TEST(Sampler, SaysWhenItLastReadEvenIfAReplicaWasMissing) {
   }
   const MetricView before = sampler.view("m", 0, kStart + seconds(46));
   EXPECT_EQ(before.last_read, kStart + seconds(30)) << "the reading of 45 s is not known yet";
+  EXPECT_EQ(before.previous_read, kStart + seconds(15));
   EXPECT_EQ(before.replicas.at(0).newest, kStart + seconds(15));
+  EXPECT_EQ(before.replicas.at(0).newest_span, seconds(15));
   EXPECT_EQ(sampler.view("m", 0, kStart + seconds(47)).last_read, kStart + seconds(45));
 }
 
