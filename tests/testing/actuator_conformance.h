@@ -34,6 +34,11 @@ class ActuatorWorld {
   virtual void kill(const ReplicaInfo& replica) = 0;
   // The limit that the engine says is in force; nothing where no engine enforces it.
   virtual std::optional<double> limit_in_force(const ReplicaInfo& replica) = 0;
+  // Whether the engine says that it is paused; nothing where it cannot be asked.
+  virtual std::optional<bool> paused(const ReplicaInfo& replica) {
+    (void)replica;
+    return std::nullopt;
+  }
   // What the engine holds for this run beyond replicas (groups, networks): none at the end.
   virtual std::vector<std::string> left_behind() = 0;
 };
@@ -198,10 +203,84 @@ TEST_P(ActuatorConformance, ADeathWhileNobodyLookedIsNoticed) {
   start("m-1");
 }
 
+TEST_P(ActuatorConformance, ParksAndUnparks) {
+  const ReplicaInfo replica = start("m-1");
+  ASSERT_TRUE(actuator_->set_cpu_limit("m-1", 0.4));
+  for (int round = 0; round < 2; ++round) {
+    events_.clear();
+    const Status parked = actuator_->park("m-1");
+    ASSERT_TRUE(parked) << parked.error().message;
+    EXPECT_TRUE(events_.empty()) << "no handler runs inside a call";
+    ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Parked, "m-1"));
+    EXPECT_TRUE(listed("m-1")->parked);
+    EXPECT_EQ(listed("m-1")->cpu_limit, 0.4);
+    EXPECT_TRUE(world_->exists(replica));
+    EXPECT_TRUE(wait([&] { return world_->paused(replica).value_or(true); }));
+    events_.clear();
+    const Status unparked = actuator_->unpark("m-1");
+    ASSERT_TRUE(unparked) << unparked.error().message;
+    ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Unparked, "m-1"));
+    EXPECT_FALSE(listed("m-1")->parked);
+    EXPECT_TRUE(wait([&] { return !world_->paused(replica).value_or(false); }));
+  }
+}
+
+TEST_P(ActuatorConformance, ParkingTwiceIsNoErrorAndCallsTakeEffectInTheirOrder) {
+  const ReplicaInfo replica = start("m-1");
+  ASSERT_TRUE(actuator_->park("m-1"));
+  ASSERT_TRUE(actuator_->park("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Parked, "m-1"));
+  ASSERT_TRUE(actuator_->unpark("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Unparked, "m-1"));
+  events_.clear();
+  ASSERT_TRUE(actuator_->unpark("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Unparked, "m-1")) << "told also when it runs already";
+  events_.clear();
+  ASSERT_TRUE(actuator_->park("m-1"));
+  ASSERT_TRUE(actuator_->unpark("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Unparked, "m-1"));
+  EXPECT_FALSE(listed("m-1")->parked);
+  EXPECT_TRUE(wait([&] { return !world_->paused(replica).value_or(false); }));
+  EXPECT_FALSE(actuator_->park("m-9")) << "no such replica";
+  EXPECT_FALSE(actuator_->unpark("m-9"));
+}
+
+TEST_P(ActuatorConformance, AParkedReplicaStopsInOrderAndItsDeathIsSeen) {
+  const ReplicaInfo one = start("m-1");
+  const ReplicaInfo two = start("m-2");
+  for (const char* id : {"m-1", "m-2"}) {
+    ASSERT_TRUE(actuator_->park(id));
+    ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Parked, id));
+  }
+  ASSERT_TRUE(actuator_->stop("m-1", std::chrono::seconds(15)));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Exited, "m-1"));
+  EXPECT_TRUE(find(ReplicaEvent::Kind::Exited, "m-1")->expected);
+  EXPECT_EQ(find(ReplicaEvent::Kind::Exited, "m-1")->detail.find("Killed"), std::string::npos)
+      << "it woke and ended by itself";
+  EXPECT_FALSE(world_->exists(one));
+  world_->kill(two);
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Exited, "m-2"));
+  EXPECT_FALSE(find(ReplicaEvent::Kind::Exited, "m-2")->expected);
+}
+
+TEST_P(ActuatorConformance, ANewActuatorAdoptsWhoIsParkedAndCanWakeIt) {
+  const ReplicaInfo replica = start("m-1");
+  ASSERT_TRUE(actuator_->park("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Parked, "m-1"));
+  take_actuator();
+  ASSERT_TRUE(listed("m-1").has_value());
+  EXPECT_TRUE(listed("m-1")->parked);
+  ASSERT_TRUE(actuator_->unpark("m-1"));
+  ASSERT_TRUE(wait_for(ReplicaEvent::Kind::Unparked, "m-1"));
+  EXPECT_FALSE(listed("m-1")->parked);
+  EXPECT_TRUE(wait([&] { return !world_->paused(replica).value_or(false); }));
+}
+
 TEST_P(ActuatorConformance, LeavesNothingBehind) {
   start("m-1");
   start("m-2");
   ASSERT_TRUE(actuator_->set_cpu_limit("m-1", 0.4));
+  ASSERT_TRUE(actuator_->park("m-1"));
   stop_and_wait("m-1");
   world_->kill(*listed("m-2"));
   ASSERT_TRUE(wait([&] { return actuator_->list().empty(); }));

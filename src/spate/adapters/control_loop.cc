@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/adapters/control_loop.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "spate/adapters/run_records.h"
 #include "spate/adapters/series.h"
@@ -17,6 +19,7 @@ using Json = nlohmann::ordered_json;
 using gateway::Outcome;
 using gateway::WorkerEvent;
 using scaling::Action;
+using scaling::ReplicaEvent;
 using scaling::ReplicaInfo;
 
 const char* const kStateFile = "autoscaler.state";
@@ -49,6 +52,7 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   std::deque<Json> recent;
   DecisionCounts counts;
   std::map<std::string, Json> start_phases;  // by replica, until its `ready` is written
+  std::set<std::string> to_be_paused;        // once they have answered what they have
   std::string saved;                         // the snapshot on disk
 
   bool stopped = false;  // nothing more happens
@@ -62,6 +66,8 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   Status start();
   void restore();
   void worker_event(const WorkerEvent& event);
+  void replica_event(const ReplicaEvent& event);
+  void check_park(const Status& done, const std::string& replica);
   void step_soon();
   void step();
   void arm();
@@ -89,8 +95,7 @@ Status ControlLoop::State::start() {
   actuator.set_event_handler([weak = weak_from_this()](const scaling::ReplicaEvent& event) {
     const auto self = weak.lock();
     if (!self || self->stopped) return;
-    self->autoscaler->replica_event(self->clock.now(), event);
-    self->step_soon();
+    self->replica_event(event);
   });
   // Workers that were there before the handler was.
   for (const auto& worker : control.workers()) {
@@ -133,7 +138,13 @@ void ControlLoop::State::worker_event(const WorkerEvent& event) {
     case WorkerEvent::Kind::Draining:
       autoscaler->worker_draining(now, worker.replica_id);
       break;
+    case WorkerEvent::Kind::Idle:
+      if (to_be_paused.erase(worker.replica_id) > 0) {
+        check_park(actuator.park(worker.replica_id), worker.replica_id);
+      }
+      return;
     case WorkerEvent::Kind::Gone:
+      to_be_paused.erase(worker.replica_id);
       autoscaler->worker_gone(now, worker.replica_id);
       break;
   }
@@ -219,7 +230,8 @@ void ControlLoop::State::read(TimePoint now) {
     for (const auto& view : status.replicas) {
       const auto info = std::find_if(replicas.begin(), replicas.end(),
                                      [&](const auto& r) { return r.replica_id == view.id; });
-      if (info == replicas.end()) continue;
+      // Who sleeps uses nothing: that is no reading of what serving costs.
+      if (info == replicas.end() || view.state == scaling::ReplicaState::Parked) continue;
       auto reading = meter.read_worker_cpu(*info);
       if (!reading) continue;
       reading->cpu_limit = view.cpu_limit;
@@ -273,19 +285,32 @@ void ControlLoop::State::carry_out(TimePoint now, const Action& action) {
       control.set_max_batch(action.model, action.max_batch);
       break;
     case Action::Kind::Park:
-    case Action::Kind::Unpark: {
-      const bool parking = action.kind == Action::Kind::Park;
-      const Status done =
-          parking ? actuator.park(action.replica_id) : actuator.unpark(action.replica_id);
-      if (done) break;
-      spdlog::warn("{} {}: {}", parking ? "park" : "unpark", action.replica_id,
-                   done.error().message);
-      autoscaler->replica_event(now, {.kind = scaling::ReplicaEvent::Kind::ParkFailed,
-                                      .replica_id = action.replica_id,
-                                      .detail = done.error().message});
+      // The gateway says Idle, perhaps within this call; then it is paused.
+      to_be_paused.insert(action.replica_id);
+      control.park(action.replica_id);
       break;
-    }
+    case Action::Kind::Unpark:
+      to_be_paused.erase(action.replica_id);
+      check_park(actuator.unpark(action.replica_id), action.replica_id);
+      break;
   }
+}
+
+void ControlLoop::State::check_park(const Status& done, const std::string& replica) {
+  if (done) return;
+  spdlog::warn("park or unpark {}: {}", replica, done.error().message);
+  autoscaler->replica_event(clock.now(), {.kind = ReplicaEvent::Kind::ParkFailed,
+                                          .replica_id = replica,
+                                          .detail = done.error().message});
+  step_soon();
+}
+
+void ControlLoop::State::replica_event(const ReplicaEvent& event) {
+  // The gateway sends work to exactly those that are not paused.
+  if (event.kind == ReplicaEvent::Kind::Parked) control.park(event.replica_id);
+  if (event.kind == ReplicaEvent::Kind::Unparked) control.unpark(event.replica_id);
+  autoscaler->replica_event(clock.now(), event);
+  step_soon();
 }
 
 void ControlLoop::State::save() {
@@ -308,9 +333,14 @@ void ControlLoop::State::write_records() {
   for (const auto& decision : autoscaler->take_decisions()) {
     ++counts[{decision.model, decision.direction}];
     if (decision.direction != "hold") {
-      spdlog::info("{}: {} x {:g} CPU -> {} x {:g} CPU: {}{}", decision.model,
-                   decision.from_replicas, decision.from_cpu_limit, decision.to_replicas,
-                   decision.to_cpu_limit, decision.reason,
+      const auto text = [](int replicas, double cpus, int pool) {
+        return fmt::format("{} x {:g} CPU{}", replicas, cpus,
+                           pool > 0 ? fmt::format(" + {} parked", pool) : "");
+      };
+      spdlog::info("{}: {} -> {}: {}{}", decision.model,
+                   text(decision.from_replicas, decision.from_cpu_limit, decision.from_warm_pool),
+                   text(decision.to_replicas, decision.to_cpu_limit, decision.to_warm_pool),
+                   decision.reason,
                    decision.clipped_by.empty() ? "" : " (cut by " + decision.clipped_by + ")");
     }
     keep(to_json(decision, unix_s(decision.at)));
@@ -356,8 +386,9 @@ const scaling::Autoscaler& ControlLoop::autoscaler() const { return *state_->aut
 
 bool ControlLoop::all_ready() const {
   const auto models = state_->autoscaler->status();
-  return std::all_of(models.begin(), models.end(),
-                     [](const auto& model) { return model.ready >= model.wanted; });
+  return std::all_of(models.begin(), models.end(), [](const auto& model) {
+    return model.ready >= model.wanted && model.parked >= model.warm_pool;
+  });
 }
 
 const Json& ControlLoop::last_series() const { return state_->last_series; }

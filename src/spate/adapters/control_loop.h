@@ -54,7 +54,7 @@ class ControlLoop {
   void shut_down(Duration at_most, std::function<void(bool all_gone)> done);
 
   const scaling::Autoscaler& autoscaler() const;
-  // Every model has as many ready replicas as it wants.
+  // Every model has as many ready replicas, and as many parked ones, as it wants.
   bool all_ready() const;
 
   // --- for the API and the metrics

@@ -88,6 +88,7 @@ struct ProcessActuator::State : std::enable_shared_from_this<State> {
   void remove_group(std::shared_ptr<Cgroup> group, int retries);
   Status start(const ReplicaSpec& spec);
   Status set_cpu_limit(const std::string& id, double cpus);
+  Status park(const std::string& id, bool parked);
 };
 
 Status ProcessActuator::State::choose_mechanism() {
@@ -126,7 +127,8 @@ void ProcessActuator::State::save(const Replica& replica) const {
                                        {"model", replica.info.model},
                                        {"pid", identity.pid},
                                        {"start_ticks", identity.start_ticks},
-                                       {"cpu_limit", replica.info.cpu_limit}};
+                                       {"cpu_limit", replica.info.cpu_limit},
+                                       {"parked", replica.info.parked}};
   const Status written = write_file(state_file(replica.info.replica_id), json.dump() + "\n");
   if (!written) {
     spdlog::error("{} could not be adopted after a restart: {}", replica.info.replica_id,
@@ -153,6 +155,7 @@ void ProcessActuator::State::adopt(const fs::path& file) {
     replica.info.replica_id = json.at("replica").get<std::string>();
     replica.info.model = json.at("model").get<std::string>();
     replica.info.cpu_limit = json.at("cpu_limit").get<double>();
+    replica.info.parked = json.value("parked", false);
     identity.pid = json.at("pid").get<pid_t>();
     identity.start_ticks = json.at("start_ticks").get<std::uint64_t>();
   } catch (const nlohmann::json::exception& error) {
@@ -250,6 +253,24 @@ Status ProcessActuator::State::set_cpu_limit(const std::string& id, double cpus)
   return ok();
 }
 
+Status ProcessActuator::State::park(const std::string& id, bool parked) {
+  const auto it = replicas.find(id);
+  if (it == replicas.end()) return Error{ErrorCode::NotFound, "no replica " + id};
+  Replica& replica = it->second;
+  if (parked && replica.stop_asked) {
+    return Error{ErrorCode::Unavailable, id + " has been asked to stop"};
+  }
+  // The file says parked whenever it may be stopped: waking one that runs does no harm.
+  const bool changes = replica.info.parked != parked;
+  replica.info.parked = parked;
+  if (parked && changes) save(replica);
+  if (Status s = replica.process->send(parked ? SIGSTOP : SIGCONT); !s) return s;
+  if (!parked && changes) save(replica);
+  emit({.kind = parked ? ReplicaEvent::Kind::Parked : ReplicaEvent::Kind::Unparked,
+        .replica_id = id});
+  return ok();
+}
+
 void ProcessActuator::State::exited(const std::string& id, const ExitStatus& status) {
   const auto it = replicas.find(id);
   if (it == replicas.end()) return;
@@ -329,7 +350,16 @@ Status ProcessActuator::stop(const std::string& replica_id, Duration grace) {
   if (it == state_->replicas.end()) return ok();  // it is gone, as wanted
   it->second.stop_asked = true;
   it->second.process->stop(grace);
+  // A stopped process takes its SIGTERM when it goes on. Not an unpark: it is not to serve again.
+  if (it->second.info.parked) return it->second.process->send(SIGCONT);
   return ok();
+}
+
+Status ProcessActuator::park(const std::string& replica_id) {
+  return state_->park(replica_id, true);
+}
+Status ProcessActuator::unpark(const std::string& replica_id) {
+  return state_->park(replica_id, false);
 }
 
 std::vector<ReplicaInfo> ProcessActuator::list() const {

@@ -10,6 +10,9 @@
 // and start time. A new gateway adopts the workers that still run and never touches a process
 // that merely got an old pid. Workers do not die with the gateway.
 //
+// A parked replica is a stopped process (SIGSTOP): all of its threads rest, its memory stays. The
+// state file says so, so that the next gateway can wake it.
+//
 // Threads: the loop's.
 #pragma once
 
@@ -63,6 +66,9 @@ class ProcessActuator final : public scaling::Actuator {
   void set_event_handler(EventHandler handler) override;
   Status start(const scaling::ReplicaSpec& spec) override;
   Status set_cpu_limit(const std::string& replica_id, double cpus) override;
+  // SIGSTOP and SIGCONT. Parked and Unparked follow, also when it was so already.
+  Status park(const std::string& replica_id) override;
+  Status unpark(const std::string& replica_id) override;
   Status stop(const std::string& replica_id, Duration grace) override;
   std::vector<scaling::ReplicaInfo> list() const override;
 

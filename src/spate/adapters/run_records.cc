@@ -15,8 +15,8 @@ using Json = nlohmann::ordered_json;
 // Tenths of a microsecond say nothing and make the files large.
 double rounded(double x) { return std::round(x * 1e6) / 1e6; }
 
-Json configuration(int replicas, double cpu_limit) {
-  return {{"replicas", replicas}, {"cpu_limit", rounded(cpu_limit)}};
+Json configuration(int replicas, double cpu_limit, int warm_pool) {
+  return {{"replicas", replicas}, {"cpu_limit", rounded(cpu_limit)}, {"warm_pool", warm_pool}};
 }
 
 }  // namespace
@@ -34,9 +34,11 @@ Json to_json(const scaling::DecisionRecord& decision, double unix_s) {
       {"strategy", decision.strategy},
       {"model", decision.model},
       {"direction", decision.direction},
-      {"from", configuration(decision.from_replicas, decision.from_cpu_limit)},
-      {"asked", configuration(decision.asked_replicas, decision.asked_cpu_limit)},
-      {"to", configuration(decision.to_replicas, decision.to_cpu_limit)},
+      {"from",
+       configuration(decision.from_replicas, decision.from_cpu_limit, decision.from_warm_pool)},
+      {"asked",
+       configuration(decision.asked_replicas, decision.asked_cpu_limit, decision.asked_warm_pool)},
+      {"to", configuration(decision.to_replicas, decision.to_cpu_limit, decision.to_warm_pool)},
       {"clipped_by", decision.clipped_by.empty() ? Json() : Json(decision.clipped_by)},
       {"reason", decision.reason},
       {"inputs", std::move(inputs)},

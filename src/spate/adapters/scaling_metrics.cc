@@ -9,7 +9,8 @@ namespace {
 
 using telemetry::Labels;
 
-constexpr std::array<const char*, 4> kReplicaStates{"wanted", "ready", "starting", "draining"};
+constexpr std::array<const char*, 6> kReplicaStates{"wanted",   "ready",  "starting",
+                                                    "draining", "parked", "wanted_parked"};
 
 constexpr const char* kCpuSeconds = "spate_component_cpu_seconds_total";
 constexpr const char* kMemory = "spate_component_memory_bytes";
@@ -45,9 +46,11 @@ ScalingMetrics::Model& ScalingMetrics::model(const std::string& name) {
   }
   m.cpu_limit =
       &metrics_.gauge("spate_cpu_limit_cpus", "CPU limit wanted for each replica.", labels);
-  m.cpu_reserved = &metrics_.gauge(
-      "spate_cpu_reserved_cpus",
-      "CPU requests of all existing replicas; start-up boost and draining ones included.", labels);
+  m.cpu_reserved = &metrics_.gauge("spate_cpu_reserved_cpus",
+                                   "CPU requests of all existing replicas: start-up boost and "
+                                   "draining ones included, parked ones "
+                                   "zero.",
+                                   labels);
   m.failures = &metrics_.counter("spate_replica_failures_total",
                                  "Replicas that died or did not become ready.", labels);
   return m;
@@ -62,7 +65,9 @@ void ScalingMetrics::update() {
 void ScalingMetrics::update_models() {
   for (const auto& status : loop_.autoscaler().status()) {
     Model& m = model(status.model);
-    const std::array<int, 4> counts{status.wanted, status.ready, status.starting, status.draining};
+    const std::array<int, kReplicaStates.size()> counts{status.wanted,   status.ready,
+                                                        status.starting, status.draining,
+                                                        status.parked,   status.warm_pool};
     for (std::size_t i = 0; i < counts.size(); ++i) m.replicas[i]->Set(counts[i]);
     m.cpu_limit->Set(status.cpu_limit);
     m.cpu_reserved->Set(status.cpu_reserved);

@@ -26,7 +26,7 @@ class ScalingMetrics {
 
  private:
   struct Model {
-    std::vector<telemetry::Gauge*> replicas;  // wanted, ready, starting, draining
+    std::vector<telemetry::Gauge*> replicas;  // in the order of kReplicaStates
     telemetry::Gauge* cpu_limit = nullptr;
     telemetry::Gauge* cpu_reserved = nullptr;
     telemetry::Counter* failures = nullptr;

@@ -48,6 +48,8 @@ Json Series::model_json(const gateway::RouteStats& stats, const scaling::ModelSt
           {"ready", status.ready},
           {"starting", status.starting},
           {"draining", status.draining},
+          {"parked", status.parked},
+          {"warm_pool", status.warm_pool},
           {"cpu_limit", rounded(status.cpu_limit)},
           {"cpu_reserved", rounded(status.cpu_reserved)}};
 }

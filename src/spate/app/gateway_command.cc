@@ -62,6 +62,8 @@ std::vector<scaling::ModelSettings> model_settings(const gateway::GatewayConfig&
                 .min_cpu = model.min_cpu,
                 .max_cpu = model.max_cpu,
                 .cpu_ceiling = model.cpu_ceiling};
+    s.warm_pool = model.warm_pool;
+    s.max_warm_pool = model.max_warm_pool;
     s.scaled = model.scaled;
     out.push_back(std::move(s));
   }

@@ -12,6 +12,7 @@ namespace spate::gateway {
 namespace {
 
 constexpr double kHourMs = 3'600'000.0;
+constexpr int kMaxWarmPool = 64;
 constexpr double kSmallestMs = 0.001;  // the open end of "more than 0"
 
 bool is_name(const std::string& text) {
@@ -80,6 +81,11 @@ void read_cpu_settings(const ConfigReader& reader, ModelConfig& model) {
   model.cpu_ceiling = reader.number_or(
       "cpu_ceiling", std::max(1, model.max_replicas) * model.max_cpu, 0.01, 1'000'000);
   model.scaled = reader.boolean_or("scaled", model.scaled);
+  model.warm_pool = int_or(reader, "warm_pool", 0, 0, kMaxWarmPool);
+  model.max_warm_pool = int_or(
+      reader, "max_warm_pool",
+      std::max(model.warm_pool, std::min(model.max_replicas, kMaxWarmPool)), 0, kMaxWarmPool);
+  if (model.warm_pool > model.max_warm_pool) reader.complain("warm_pool is above max_warm_pool");
   if (model.min_replicas > model.max_replicas)
     reader.complain("min_replicas is above max_replicas");
   if (model.replicas < model.min_replicas || model.replicas > model.max_replicas)
@@ -130,6 +136,8 @@ ModelConfig read_model(const ConfigReader& reader) {
                      "min_cpu",
                      "max_cpu",
                      "cpu_ceiling",
+                     "warm_pool",
+                     "max_warm_pool",
                      "scaled",
                      "max_batch",
                      "max_delay_ms",

@@ -66,6 +66,8 @@ struct ModelConfig {
   double min_cpu = 0.5;             // CPUs per replica; default: cpu_limit
   double max_cpu = 0.5;             // default: cpu_limit
   double cpu_ceiling = 0.5;         // CPUs over all replicas; default: max_replicas x max_cpu
+  int warm_pool = 0;                // parked replicas at the start, [0, 64]
+  int max_warm_pool = 0;            // of a strategy; default: warm_pool or max_replicas
   bool scaled = true;               // false: the strategy does not see it
 
   // Requests per batch at most, [1, 4096], default 1. Larger batches raise throughput of models

@@ -51,7 +51,9 @@ struct WorkerInfo {
 };
 
 struct WorkerEvent {
-  enum class Kind { Registered, Ready, FirstAnswer, Draining, Gone };
+  // FirstAnswer: since it became ready, or since it was last unparked. Idle: it is parked and has
+  // answered all it had; it may be paused now.
+  enum class Kind { Registered, Ready, FirstAnswer, Draining, Gone, Idle };
   Kind kind = Kind::Gone;
   WorkerInfo worker;
 };
@@ -79,6 +81,13 @@ class Control {
 
   // Sends it no more work and tells it to finish and leave. Unknown ids are ignored.
   virtual void drain(const std::string& replica_id) = 0;
+  // Sends it no more work; it stays connected. Once it has answered what it has (at once, within
+  // the call, when it has nothing) WorkerEvent Idle follows, after which it may be paused for as
+  // long as one likes: it is not pinged and its silence means nothing. Only a ready worker can be
+  // parked; other ids are ignored.
+  virtual void park(const std::string& replica_id) = 0;
+  // It runs again: it gets work from now on, as the ready worker it was. Ignored when not parked.
+  virtual void unpark(const std::string& replica_id) = 0;
   // Tells a worker the CPU limit now in force (wire::CpuLimit) and weighs dispatch by it.
   virtual void announce_cpu_limit(const std::string& replica_id, double cpus, bool duty_cycle) = 0;
   virtual void set_max_batch(std::string_view model, int max_batch) = 0;

@@ -233,6 +233,13 @@ void ModelSession::drain(WorkerId worker) {
   workers_[slot_of(worker)].link->send(wire::Drain{});
 }
 
+void ModelSession::park(WorkerId worker) { route_.park_worker(worker); }
+
+void ModelSession::unpark(WorkerId worker) {
+  route_.unpark_worker(worker, clock_.now());
+  schedule_pump();
+}
+
 void ModelSession::alive(WorkerId worker) {
   if (!route_.is_suspect(worker)) return;
   route_.worker_alive(worker);

@@ -49,6 +49,9 @@ class ModelSession final : public std::enable_shared_from_this<ModelSession>, Ro
   void set_credits(WorkerId worker, std::uint32_t credits);
   void set_cpu_limit(WorkerId worker, double cpus);
   void drain(WorkerId worker);  // sends Drain too
+  void park(WorkerId worker);
+  void unpark(WorkerId worker);
+  bool idle(WorkerId worker) const { return route_.outstanding_batches(worker) == 0; }
   void alive(WorkerId worker);
   void detach(WorkerId worker);
   // False: the result fits no batch of this worker. `answers` counts the Ok ones.

@@ -97,7 +97,7 @@ struct RouteCounters {
   Duration service_sum{};
 };
 
-enum class WorkerState : std::uint8_t { Starting, Ready, Draining };
+enum class WorkerState : std::uint8_t { Starting, Ready, Parked, Draining };
 
 struct RequestAnswer {
   RequestId id = 0;
@@ -136,7 +136,9 @@ class Route {
   void worker_ready(WorkerId worker, std::uint32_t credits, TimePoint now);
   void set_credits(WorkerId worker, std::uint32_t credits);  // batches at once; 0 pauses it
   void set_cpu_limit(WorkerId worker, double cpus);
-  void drain_worker(WorkerId worker);                // no more work; what it has it may answer
+  void drain_worker(WorkerId worker);  // no more work; what it has it may answer
+  void park_worker(WorkerId worker);   // a ready one: no more work until unparked
+  void unpark_worker(WorkerId worker, TimePoint now);
   void worker_alive(WorkerId worker);                // it ponged: no longer suspect
   void worker_gone(WorkerId worker, TimePoint now);  // its work goes to the front of the queue
   AnswerStatus answered(WorkerId worker, BatchId batch, std::span<const RequestAnswer> answers,

@@ -66,6 +66,21 @@ void Route::drain_worker(WorkerId id) {
   refresh(slot);
 }
 
+void Route::park_worker(WorkerId id) {
+  const std::uint32_t slot = require(id);
+  if (workers_[slot].state != WorkerState::Ready) return;
+  workers_[slot].state = WorkerState::Parked;
+  refresh(slot);
+}
+
+void Route::unpark_worker(WorkerId id, TimePoint now) {
+  const std::uint32_t slot = require(id);
+  if (workers_[slot].state != WorkerState::Parked) return;
+  workers_[slot].state = WorkerState::Ready;
+  workers_[slot].last_answer = now;  // it was not busy with anything while it slept
+  refresh(slot);
+}
+
 void Route::worker_alive(WorkerId id) {
   const std::uint32_t slot = require(id);
   if (!workers_[slot].suspect) return;

@@ -243,6 +243,8 @@ const RouteStats& Server::stats(std::string_view model) const {
 }
 std::vector<WorkerInfo> Server::workers() const { return impl_->hub->workers(); }
 void Server::drain(const std::string& replica_id) { impl_->hub->drain(replica_id); }
+void Server::park(const std::string& replica_id) { impl_->hub->park(replica_id); }
+void Server::unpark(const std::string& replica_id) { impl_->hub->unpark(replica_id); }
 void Server::announce_cpu_limit(const std::string& replica_id, double cpus, bool duty_cycle) {
   impl_->hub->announce_cpu_limit(replica_id, cpus, duty_cycle);
 }

@@ -82,6 +82,8 @@ class Server final : public Control {
   const RouteStats& stats(std::string_view model) const override;  // valid until the next call
   std::vector<WorkerInfo> workers() const override;
   void drain(const std::string& replica_id) override;
+  void park(const std::string& replica_id) override;
+  void unpark(const std::string& replica_id) override;
   void announce_cpu_limit(const std::string& replica_id, double cpus, bool duty_cycle) override;
   void set_max_batch(std::string_view model, int max_batch) override;
   void set_worker_event_handler(std::function<void(const WorkerEvent&)> handler) override;

@@ -83,6 +83,7 @@ void WorkerHub::heartbeat() {
   std::vector<std::pair<WorkerLink*, const char*>> dead;
   ++nonce_;
   for (const auto& [link, worker] : workers_) {
+    if (worker->asleep) continue;  // a paused process answers no ping
     const Duration silence = now - worker->last_heard;
     if (worker->session == nullptr) {
       if (silence > options_.register_timeout) dead.emplace_back(link, "it did not register");
@@ -167,6 +168,7 @@ void WorkerHub::on(Worker& worker, wire::BatchResult&& message) {
     worker.info.first_answer = clock_.now();
     emit(WorkerEvent::Kind::FirstAnswer, worker);
   }
+  fall_asleep_if_idle(worker);
 }
 
 void WorkerHub::on(Worker& worker, const wire::Draining&) { begin_drain(worker); }
@@ -217,7 +219,15 @@ void WorkerHub::begin_drain(Worker& worker) {
   worker.session->drain(worker.id);  // sends Drain, also as the answer to Draining
   if (worker.info.state == scaling::ReplicaState::Draining) return;
   worker.info.state = scaling::ReplicaState::Draining;
+  if (std::exchange(worker.asleep, false)) worker.last_heard = clock_.now();
   emit(WorkerEvent::Kind::Draining, worker);
+}
+
+void WorkerHub::fall_asleep_if_idle(Worker& worker) {
+  if (worker.info.state != scaling::ReplicaState::Parked || worker.asleep) return;
+  if (!worker.session->idle(worker.id)) return;
+  worker.asleep = true;
+  emit(WorkerEvent::Kind::Idle, worker);
 }
 
 void WorkerHub::emit(WorkerEvent::Kind kind, const Worker& worker) {
@@ -251,6 +261,24 @@ void WorkerHub::drain(const std::string& replica_id) {
   if (worker != nullptr && worker->info.state != scaling::ReplicaState::Draining) {
     begin_drain(*worker);
   }
+}
+
+void WorkerHub::park(const std::string& replica_id) {
+  Worker* worker = find(replica_id);
+  if (worker == nullptr || worker->info.state != scaling::ReplicaState::Ready) return;
+  worker->info.state = scaling::ReplicaState::Parked;
+  worker->session->park(worker->id);
+  fall_asleep_if_idle(*worker);
+}
+
+void WorkerHub::unpark(const std::string& replica_id) {
+  Worker* worker = find(replica_id);
+  if (worker == nullptr || worker->info.state != scaling::ReplicaState::Parked) return;
+  worker->info.state = scaling::ReplicaState::Ready;
+  worker->info.first_answer = TimePoint{};
+  worker->asleep = false;
+  worker->last_heard = clock_.now();  // its silence counts from now on
+  worker->session->unpark(worker->id);
 }
 
 void WorkerHub::announce_cpu_limit(const std::string& replica_id, double cpus, bool duty_cycle) {

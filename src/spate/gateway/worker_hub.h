@@ -5,6 +5,8 @@
 // carries their frames to the ModelSession they serve, and reports what becomes of them.
 //
 //   accepted -> Register -> STARTING -> Ready -> READY -> drain, Draining -> DRAINING -> gone
+//                                         park  v   ^  unpark
+//                                              PARKED (not pinged once it is idle)
 //
 // Threads: the loop's.
 #pragma once
@@ -52,6 +54,8 @@ class WorkerHub final : WorkerLink::Owner {
 
   std::vector<WorkerInfo> workers() const;
   void drain(const std::string& replica_id);
+  void park(const std::string& replica_id);
+  void unpark(const std::string& replica_id);
   void announce_cpu_limit(const std::string& replica_id, double cpus, bool duty_cycle);
   void set_event_handler(std::function<void(const WorkerEvent&)> handler) {
     handler_ = std::move(handler);
@@ -66,6 +70,7 @@ class WorkerHub final : WorkerLink::Owner {
     WorkerId id = 0;
     WorkerInfo info;
     bool leaving = false;  // said Goodbye
+    bool asleep = false;   // parked and idle: paused, or about to be
   };
 
   // WorkerLink::Owner
@@ -84,6 +89,7 @@ class WorkerHub final : WorkerLink::Owner {
   void refuse(Worker& worker, const std::string& reason);
   void remove(WorkerLink& link, const std::string& why);
   void begin_drain(Worker& worker);
+  void fall_asleep_if_idle(Worker& worker);
   void emit(WorkerEvent::Kind kind, const Worker& worker);
   void heartbeat();
   Worker* find(const std::string& replica_id);

@@ -55,8 +55,14 @@ std::vector<ReplicaTimeline> replica_timelines(const RunFiles& run, const std::s
       const double limit = line.contains("cpu_limit") ? number_of(line, "cpu_limit") : wanted;
       // A limit of 0 takes the limit away again: boosted once more.
       timeline.reserved.push_back({at, limit > 0.0 ? std::max(limit, terms.request) : terms.boost});
-    } else if (event == "gone") {
+    } else if (event == "gone" || event == "parked") {
+      if (event == "parked") timeline.limit_before_parking = timeline.reserved.back().value;
       timeline.reserved.push_back({at, 0.0});
+    } else if (event == "unparked" && timeline.reserved.back().value == 0.0) {
+      // It has been reserved since it was decided to wake it.
+      const double decided = at - number_of(line, "after_ms") / 1000.0;
+      timeline.reserved.push_back(
+          {std::max(decided, timeline.reserved.back().unix_s), timeline.limit_before_parking});
     } else {
       continue;
     }

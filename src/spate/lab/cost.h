@@ -47,7 +47,8 @@ struct ReplicaTimeline {
   std::string replica;
   double started_unix_s = 0.0;
   double boost_until_unix_s = 0.0;  // its limit was applied, or it was gone before
-  std::vector<Step> reserved;       // CPUs; ends with a step to 0 when it is gone
+  std::vector<Step> reserved;  // CPUs; 0 while it is parked; ends with a step to 0 when it is gone
+  double limit_before_parking = 0.0;  // CPUs reserved again once it is unparked
 };
 
 // What a model's replicas start with.

@@ -123,8 +123,13 @@ void measure_supply(const RunFiles& files, ModelResult& out) {
 void count_decision(const Json& line, DecisionCounts& out) {
   const Json& from = child(line, "from");
   const Json& to = child(line, "to");
-  const double before = number_of(from, "replicas") * 1e3 + number_of(from, "cpu_limit");
-  const double after = number_of(to, "replicas") * 1e3 + number_of(to, "cpu_limit");
+  // Replicas say more than their limit, and both more than the warm pool.
+  const auto size = [](const Json& c) {
+    return number_of(c, "replicas") * 1e3 + number_of(c, "cpu_limit") +
+           number_of(c, "warm_pool") * 1e-6;
+  };
+  const double before = size(from);
+  const double after = size(to);
   if (after > before) {
     ++out.up;
   } else if (after < before) {
@@ -150,7 +155,27 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
     }
     const std::string replica = text_of(line, "replica");
     if (event == "replica_started" && index.emplace(replica, out.starts.size()).second) {
-      out.starts.push_back({replica, at, number_of(line, "after_ms"), {}, {}, {}, nullptr});
+      out.starts.push_back({.replica = replica,
+                            .from_pool = false,
+                            .unix_s = at,
+                            .after_ms = number_of(line, "after_ms"),
+                            .ready_ms = {},
+                            .first_answer_ms = {},
+                            .limit_applied_ms = {},
+                            .phases = nullptr});
+      continue;
+    }
+    if (event == "unparked" && line.contains("after_ms")) {
+      // From now on what happens to it belongs to this start. Unparked, it is ready.
+      index[replica] = out.starts.size();
+      out.starts.push_back({.replica = replica,
+                            .from_pool = true,
+                            .unix_s = at,
+                            .after_ms = number_of(line, "after_ms"),
+                            .ready_ms = number_of(line, "after_ms"),
+                            .first_answer_ms = {},
+                            .limit_applied_ms = {},
+                            .phases = nullptr});
       continue;
     }
     const auto known = index.find(replica);

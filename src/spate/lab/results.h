@@ -28,10 +28,12 @@ struct WorstSecond {
   double attainment = 0.0;
 };
 
-// How long a new replica took, from the decision (or, for the first ones, the start) on.
+// How long a new replica took, from the decision (or, for the first ones, the start) on. A replica
+// taken from the warm pool has a record of its own, each time.
 struct ReplicaStart {
   std::string replica;
-  double unix_s = 0.0;    // when its process was started
+  bool from_pool = false;
+  double unix_s = 0.0;    // when its process was started, or it was unparked
   double after_ms = 0.0;  // from the decision until then
   std::optional<double> ready_ms;
   std::optional<double> first_answer_ms;

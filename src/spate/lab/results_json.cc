@@ -28,6 +28,7 @@ Json surge_json(const SurgeResult& s) {
 
 Json start_json(const ReplicaStart& s) {
   return {{"replica", s.replica},
+          {"from", s.from_pool ? "pool" : "cold"},
           {"unix_s", s.unix_s},
           {"ready_ms", maybe(s.ready_ms)},
           {"first_answer_ms", maybe(s.first_answer_ms)},

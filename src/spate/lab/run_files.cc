@@ -83,6 +83,7 @@ GatewaySample gateway_sample(double unix_s, const Json& m) {
   s.ready = number_of(m, "ready");
   s.starting = number_of(m, "starting");
   s.draining = number_of(m, "draining");
+  s.parked = number_of(m, "parked");
   s.cpu_limit = number_of(m, "cpu_limit");
   s.cpu_reserved = number_of(m, "cpu_reserved");
   return s;

@@ -37,6 +37,7 @@ struct GatewaySample {
   double ready = 0.0;
   double starting = 0.0;
   double draining = 0.0;
+  double parked = 0.0;        // of the warm pool; not among the ready ones
   double cpu_limit = 0.0;     // CPUs per replica
   double cpu_reserved = 0.0;  // CPUs, over all existing replicas
   double memory_bytes = 0.0;  // of its workers, summed over the components of the same line

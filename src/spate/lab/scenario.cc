@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kMaxCpus = 1024.0;
+constexpr int kMaxWarmPool = 64;
 // Sums of decimal fractions are not exact in binary.
 constexpr double kSlack = 1e-9;
 constexpr double kDaySeconds = 86400.0;
@@ -60,13 +61,21 @@ void read_demand(const ConfigReader& in, ModelScenario& m) {
 }
 
 void read_bounds(const ConfigReader& in, ModelScenario& m) {
-  in.allow_only({"min_replicas", "max_replicas", "min_cpu", "max_cpu", "cpu_ceiling"});
+  in.allow_only(
+      {"min_replicas", "max_replicas", "min_cpu", "max_cpu", "cpu_ceiling", "max_warm_pool"});
   m.min_replicas = static_cast<int>(in.integer_or("min_replicas", m.min_replicas, 0, 1000));
   m.max_replicas = static_cast<int>(in.integer_or("max_replicas", m.max_replicas, 1, 1000));
   m.min_cpu = in.number_or("min_cpu", m.min_cpu, 0.01, kMaxCpus);
   m.max_cpu = in.number_or("max_cpu", m.max_cpu, 0.01, kMaxCpus);
   m.cpu_ceiling = std::max(m.max_replicas * m.cpu_limit, m.replicas * m.max_cpu);
   m.cpu_ceiling = in.number_or("cpu_ceiling", m.cpu_ceiling, 0.01, kMaxCpus);
+  m.max_warm_pool = std::max(m.warm_pool, std::min(m.max_replicas, kMaxWarmPool));
+  m.max_warm_pool =
+      static_cast<int>(in.integer_or("max_warm_pool", m.max_warm_pool, 0, kMaxWarmPool));
+  if (m.warm_pool > m.max_warm_pool) {
+    in.complain(fmt::format("expected warm_pool <= max_warm_pool, got {} <= {}", m.warm_pool,
+                            m.max_warm_pool));
+  }
   if (m.min_replicas > m.replicas || m.replicas > m.max_replicas) {
     in.complain(fmt::format("expected min_replicas <= replicas <= max_replicas, got {} <= {} <= {}",
                             m.min_replicas, m.replicas, m.max_replicas));
@@ -97,6 +106,9 @@ void read_cpu(const ConfigReader& in, ModelScenario& m) {
   m.min_cpu = m.cpu_limit;
   m.max_cpu = m.cpu_limit;
   m.cpu_ceiling = m.max_replicas * m.cpu_limit;
+  m.warm_pool = static_cast<int>(in.integer_or("warm_pool", 0, 0, kMaxWarmPool));
+  m.max_warm_pool =
+      m.scaled ? std::max(m.warm_pool, std::min(m.max_replicas, kMaxWarmPool)) : m.warm_pool;
   if (const auto bounds = in.find("bounds")) {
     if (!m.scaled) bounds->complain("only a model with `scaled: true` has bounds");
     read_bounds(*bounds, m);
@@ -121,8 +133,8 @@ void read_queue(const ConfigReader& in, ModelScenario& m) {
 
 ModelScenario read_model(const ConfigReader& in, const std::string& name) {
   in.allow_only({"model", "dataset", "split", "slo", "deadline_ms", "demand", "cpu_request",
-                 "cpu_limit", "replicas", "scaled", "bounds", "mode", "batching", "queue",
-                 "dispatch"});
+                 "cpu_limit", "replicas", "warm_pool", "scaled", "bounds", "mode", "batching",
+                 "queue", "dispatch"});
   ModelScenario m;
   m.name = name;
   require_name(in, name);
@@ -292,6 +304,11 @@ BudgetCheck check_budget(const Scenario& scenario, double machine_cores) {
     lines += m.scaled ? fmt::format("  {:<12} {:6.2f} CPU  (its ceiling)\n", m.name, cpus)
                       : fmt::format("  {:<12} {:6.2f} CPU  ({} x {:g})\n", m.name, cpus, m.replicas,
                                     m.cpu_limit);
+  }
+  for (const auto& m : scenario.models) {
+    if (m.warm_pool == 0) continue;
+    lines += fmt::format("  {:<12} {:6.2f} CPU  ({} parked {}: memory, no CPU)\n", "", 0.0,
+                         m.warm_pool, m.name);
   }
   out.needed += scenario.machine.reserve;
   lines += fmt::format("  {:<12} {:6.2f} CPU  (gateway, broker, influx, system)\n", "reserve",

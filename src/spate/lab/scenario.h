@@ -53,6 +53,8 @@ struct ModelScenario {
   double min_cpu = 0.0;      // CPUs per replica
   double max_cpu = 0.0;      // CPUs per replica
   double cpu_ceiling = 0.0;  // CPUs over all replicas
+  int warm_pool = 0;         // parked replicas at the start
+  int max_warm_pool = 0;     // a strategy may ask for no more
 
   int max_batch = 1;
   double max_delay_ms = 0.0;

@@ -69,7 +69,9 @@ void end_processes(LiveLoop& loop, const std::vector<pid_t>& pids) {
   for (const auto& [signal, limit] :
        {std::pair{SIGTERM, kSweepGrace}, std::pair{SIGKILL, kKillGrace}}) {
     for (const pid_t pid : pids) {
-      if (exists(pid)) ::kill(pid, signal);
+      if (!exists(pid)) continue;
+      ::kill(pid, signal);
+      ::kill(pid, SIGCONT);  // a parked worker takes its SIGTERM only once it goes on
     }
     if (loop.run_until(none_left, limit, true) == Waited::Done) return;
   }

@@ -28,6 +28,10 @@ void check_settings(const ModelSettings& m) {
   const Bounds& b = m.bounds;
   if (m.cpu_limit <= 0.0) complain("cpu_limit must be above 0");
   if (m.cpu_request <= 0.0) complain("cpu_request must be above 0");
+  if (m.warm_pool < 0 || m.warm_pool > m.max_warm_pool) {
+    complain(fmt::format("warm_pool {} must be between 0 and max_warm_pool {}", m.warm_pool,
+                         m.max_warm_pool));
+  }
   if (!m.scaled) return;
   if (b.min_replicas < 0 || b.min_replicas > b.max_replicas) {
     complain(fmt::format("min_replicas {} must be between 0 and max_replicas {}", b.min_replicas,
@@ -59,7 +63,20 @@ std::string wrong_with(const Target& target) {
   if (target.max_batch && *target.max_batch < 1) {
     return fmt::format("a batch of {}", *target.max_batch);
   }
+  if (target.warm_pool && *target.warm_pool < 0) {
+    return fmt::format("a warm pool of {}", *target.warm_pool);
+  }
   return "";
+}
+
+// By the CPUs that may be used; where they stay, by the warm pool.
+std::string direction_of(const DecisionRecord& r) {
+  const double change = r.to_replicas * r.to_cpu_limit - r.from_replicas * r.from_cpu_limit;
+  const bool serving_changed =
+      r.to_replicas != r.from_replicas || std::abs(r.to_cpu_limit - r.from_cpu_limit) > kCpuSlack;
+  if (serving_changed) return change >= 0.0 ? "up" : "down";
+  if (r.to_warm_pool == r.from_warm_pool) return "hold";
+  return r.to_warm_pool > r.from_warm_pool ? "up" : "down";
 }
 
 }  // namespace
@@ -128,7 +145,8 @@ struct Autoscaler::State {
       view.cpu_limit = f.cpu_limit();
       view.initial_cpu_limit = m.cpu_limit;
       view.wanted_replicas = f.wanted();
-      view.replicas = f.views();
+      view.warm_pool = f.warm_pool();
+      view.replicas = f.serving_views();
       view.start_ups.assign(f.start_ups().begin(), f.start_ups().end());
       for (std::size_t i = 0; i < sampler.specs().size(); ++i) {
         view.metrics.push_back(sampler.view(m.name, i, now));
@@ -185,13 +203,15 @@ struct Autoscaler::State {
     record.to_cpu_limit = limited.cpu_limit;
     record.clipped_by = limited.clipped_by;
     record.reason = target.reason;
-    const double change =
-        limited.replicas * limited.cpu_limit - record.from_replicas * record.from_cpu_limit;
-    const bool changed = limited.replicas != record.from_replicas ||
-                         std::abs(limited.cpu_limit - record.from_cpu_limit) > kCpuSlack;
-    record.direction = !changed ? "hold" : (change >= 0.0 ? "up" : "down");
     Fleet* f = fleet(view.model);
-    f->want(now, limited.replicas, limited.cpu_limit);
+    record.from_warm_pool = view.warm_pool;
+    record.asked_warm_pool = target.warm_pool.value_or(view.warm_pool);
+    record.to_warm_pool = std::min(record.asked_warm_pool, f->settings().max_warm_pool);
+    if (record.to_warm_pool != record.asked_warm_pool) {
+      record.clipped_by += record.clipped_by.empty() ? "max_warm_pool" : "+max_warm_pool";
+    }
+    record.direction = direction_of(record);
+    f->want(now, limited.replicas, limited.cpu_limit, record.to_warm_pool);
     record.generation = f->generation();
     if (target.max_batch) set_max_batch(view.model, *target.max_batch, actions);
     decisions.push_back(std::move(record));
@@ -320,6 +340,7 @@ std::string Autoscaler::snapshot() const {
   for (const auto& fleet : state_->fleets) {
     out["models"][fleet.settings().name] = {{"replicas", fleet.wanted()},
                                             {"cpu_limit", fleet.cpu_limit()},
+                                            {"warm_pool", fleet.warm_pool()},
                                             {"next_number", fleet.next_number()},
                                             {"generation", fleet.generation()}};
   }
@@ -341,6 +362,7 @@ Status Autoscaler::restore(std::string_view snapshot) {
       Fleet* fleet;
       int replicas;
       double cpu_limit;
+      int warm_pool;
       int next_number;
       std::uint64_t generation;
     };
@@ -349,16 +371,23 @@ Status Autoscaler::restore(std::string_view snapshot) {
       Fleet* fleet = state_->fleet(name);
       if (fleet == nullptr) continue;  // the model was taken out of the configuration
       const Bounds& bounds = fleet->settings().bounds;
-      Read read{fleet, model.at("replicas").get<int>(), model.at("cpu_limit").get<double>(),
-                model.at("next_number").get<int>(), model.at("generation").get<std::uint64_t>()};
-      if (!std::isfinite(read.cpu_limit) || read.cpu_limit <= 0.0 || read.replicas < 0) {
+      Read read{fleet,
+                model.at("replicas").get<int>(),
+                model.at("cpu_limit").get<double>(),
+                model.value("warm_pool", fleet->settings().warm_pool),
+                model.at("next_number").get<int>(),
+                model.at("generation").get<std::uint64_t>()};
+      if (!std::isfinite(read.cpu_limit) || read.cpu_limit <= 0.0 || read.replicas < 0 ||
+          read.warm_pool < 0) {
         return bad("values of model \"" + name + "\" are out of range");
       }
       if (fleet->settings().scaled) {
         const Limited limited = apply_limits(bounds, read.replicas, read.cpu_limit, read.cpu_limit);
         read.replicas = limited.replicas;
         read.cpu_limit = limited.cpu_limit;
+        read.warm_pool = std::min(read.warm_pool, fleet->settings().max_warm_pool);
       } else {
+        read.warm_pool = fleet->settings().warm_pool;
         read.replicas = fleet->settings().replicas;
         read.cpu_limit = fleet->settings().cpu_limit;
       }
@@ -367,7 +396,8 @@ Status Autoscaler::restore(std::string_view snapshot) {
     const Status memory = state_->strategy->restore(json.at("strategy_memory").get<std::string>());
     if (!memory) return bad(memory.error().message);
     for (const auto& read : reads) {
-      read.fleet->restore(read.replicas, read.cpu_limit, read.next_number, read.generation);
+      read.fleet->restore(read.replicas, read.cpu_limit, read.warm_pool, read.next_number,
+                          read.generation);
     }
     return ok();
   } catch (const nlohmann::json::exception& error) {

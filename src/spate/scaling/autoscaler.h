@@ -21,6 +21,12 @@
 //   to backoff_max, until one has been ready for stable_after. The last reason is kept.
 // - A replica that lost its connection and does not come back within reconnect_timeout is
 //   stopped and replaced.
+// - The warm pool: besides the wanted replicas, `warm_pool` ones are kept that are loaded and then
+//   parked (paused; memory, no CPU). Replicas are alike: when fewer serve than are wanted, parked
+//   ones are taken first; when more serve, they are parked while the pool is short, and only
+//   then drained and stopped. The pool is filled once enough serve, so that what is needed now
+//   does not share the machine with what may be needed later. Bounds and the CPU ceiling are of
+//   the serving ones.
 //
 // Threads: one at a time.
 #pragma once
@@ -60,6 +66,7 @@ struct AutoscalerOptions {
   Duration start_timeout = std::chrono::seconds(60);      // asked for until ready
   Duration reconnect_timeout = std::chrono::seconds(10);  // connection lost until back
   Duration drain_grace = std::chrono::seconds(10);        // drain until SIGKILL
+  Duration unpark_timeout = std::chrono::seconds(10);     // asked to wake until it has
   Duration backoff_first = std::chrono::milliseconds(500);
   Duration backoff_max = std::chrono::seconds(30);
   Duration stable_after = std::chrono::seconds(10);
@@ -75,8 +82,12 @@ struct Action {
     Drain,        // `replica_id`: the gateway sends it no more work
     Stop,         // `replica_id`, `grace`
     SetMaxBatch,  // `model`, `max_batch`
-    Park,         // `replica_id`: the gateway sends it no more work, then it is paused
-    Unpark,       // `replica_id`: it goes on, then the gateway sends it work
+    // `replica_id`: the gateway sends it no more work (gateway::Control::park) and, once it has
+    // answered what it has, the actuator pauses it.
+    Park,
+    // `replica_id`: the actuator lets it go on; when it says Unparked, the gateway is told. A park
+    // that still waits for answers is called off.
+    Unpark,
   };
   Kind kind = Kind::Start;
   std::string model{};
@@ -103,10 +114,13 @@ struct DecisionRecord {
   std::vector<MetricSeen> inputs{};
   int from_replicas = 0;
   double from_cpu_limit = 0.0;
+  int from_warm_pool = 0;
   int asked_replicas = 0;  // by the strategy, before the limits
   double asked_cpu_limit = 0.0;
+  int asked_warm_pool = 0;
   int to_replicas = 0;
   double to_cpu_limit = 0.0;
+  int to_warm_pool = 0;
   std::string reason{};
   std::string clipped_by{};  // "" when no limit changed it
   std::string direction{};   // "up" | "down" | "hold"
@@ -117,11 +131,13 @@ struct DecisionRecord {
 struct ScalingEvent {
   TimePoint at{};
   // replica_started | ready | first_answer | limit_applied | limit_failed | draining | gone |
-  // failed | start_timeout | adopted. Every replica's last one is `gone`.
+  // failed | start_timeout | adopted | parked | unparked. Every replica's last one is `gone`.
   std::string event{};
   std::string model{};
   std::string replica{};
-  // Since the decision that caused it (a start, a limit or a drain); unset when none did.
+  // Since the decision that caused it (a start, a limit, a drain, or taking it from the warm pool:
+  // unparked and the first_answer after it); unset when none did. parked: since it got no more
+  // work.
   std::optional<Duration> after{};
   std::optional<double> cpu_limit{};  // limit_applied: CPUs in force now
   std::string detail{};
@@ -137,7 +153,7 @@ struct ModelStatus {
   int draining = 0;
   int parked = 0;     // replicas of the warm pool that are paused
   int warm_pool = 0;  // wanted
-  // Sum of the CPU requests of all replicas that exist, starting ones at boost_cpus.
+  // Sum of the CPU requests of all replicas that exist: starting ones at boost_cpus, parked ones 0.
   double cpu_reserved = 0.0;
   std::uint64_t generation = 0;
   std::uint64_t failures = 0;  // replicas that died or never became ready

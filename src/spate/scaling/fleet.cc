@@ -33,28 +33,32 @@ Fleet::Fleet(ModelSettings settings, const AutoscalerOptions& options)
     : settings_(std::move(settings)),
       options_(options),
       wanted_(settings_.replicas),
-      cpu_limit_(settings_.cpu_limit) {}
+      cpu_limit_(settings_.cpu_limit),
+      pool_(settings_.warm_pool) {}
 
-void Fleet::want(TimePoint at, int replicas, double cpu_limit) {
+void Fleet::want(TimePoint at, int replicas, double cpu_limit, int warm_pool) {
   if (shutting_down_) return;
   const bool limit_changed = std::abs(cpu_limit - cpu_limit_) > kCpuSlack;
-  if (replicas == wanted_ && !limit_changed) return;
+  if (replicas == wanted_ && !limit_changed && warm_pool == pool_) return;
   ++generation_;
-  if (replicas != wanted_) wanted_since_ = at;
+  if (replicas != wanted_ || warm_pool != pool_) wanted_since_ = at;
   if (limit_changed) limit_since_ = at;
   wanted_ = replicas;
   cpu_limit_ = cpu_limit;
+  pool_ = warm_pool;
 }
 
-void Fleet::restore(int replicas, double cpu_limit, int next_number, std::uint64_t generation) {
+void Fleet::restore(int replicas, double cpu_limit, int warm_pool, int next_number,
+                    std::uint64_t generation) {
   wanted_ = replicas;
   cpu_limit_ = cpu_limit;
+  pool_ = warm_pool;
   next_number_ = std::max(next_number_, next_number);
   generation_ = generation;
 }
 
 void Fleet::shut_down(TimePoint at) {
-  want(at, 0, cpu_limit_);
+  want(at, 0, cpu_limit_, 0);
   shutting_down_ = true;
 }
 
@@ -77,6 +81,7 @@ Fleet::Replica& Fleet::adopt(TimePoint at, std::string_view id, std::string_view
   Replica replica;
   replica.id = std::string(id);
   replica.created = at;
+  replica.wanted_at = at;
   replica.state_since = at;
   replica.deadline = at + options_.start_timeout;
   replica.adopted = true;
@@ -86,7 +91,7 @@ Fleet::Replica& Fleet::adopt(TimePoint at, std::string_view id, std::string_view
   return replicas_.back();
 }
 
-void Fleet::move(Replica& replica, ReplicaState state, TimePoint at) {
+void Fleet::move(Replica& replica, Phase state, TimePoint at) {
   replica.state = state;
   replica.state_since = at;
 }
@@ -97,8 +102,8 @@ void Fleet::remove(std::string_view id) {
 }
 
 void Fleet::failed(TimePoint at, const Replica& replica, const char* event, std::string why) {
-  const bool stable_now =
-      replica.state == ReplicaState::Ready && at - replica.state_since >= options_.stable_after;
+  const bool works = replica.state == Phase::Ready || replica.state == Phase::Parked;
+  const bool stable_now = works && at - replica.state_since >= options_.stable_after;
   if (replica.was_stable || stable_now) strikes_ = 0;
   Duration delay{0};
   if (strikes_ > 0) {
@@ -129,7 +134,7 @@ void Fleet::registered(TimePoint at, std::string_view id) {
   Replica* replica = find(id);
   if (replica == nullptr) {
     adopt(at, id, "it dialled in");
-  } else if (replica->state == ReplicaState::Starting && replica->was_ready) {
+  } else if (replica->state == Phase::Starting && replica->was_ready) {
     // Back after a lost connection: it loads nothing anew, readiness follows at once.
     replica->deadline = at + options_.reconnect_timeout;
   }
@@ -138,12 +143,16 @@ void Fleet::registered(TimePoint at, std::string_view id) {
 void Fleet::ready(TimePoint at, std::string_view id) {
   Replica* found = find(id);
   Replica& replica = found != nullptr ? *found : adopt(at, id, "it dialled in");
-  if (replica.state != ReplicaState::Starting) return;
-  move(replica, ReplicaState::Ready, at);
+  replica.connected = true;
+  // Parked, and yet it speaks: somebody else woke it. It serves until it is parked again.
+  const bool comes_to_serve = replica.state == Phase::Starting || replica.state == Phase::Parked;
+  if (!comes_to_serve && replica.state != Phase::Unparking) return;
   // The gateway, or the worker, may be a new one: it is told the limit (again).
   replica.limit_asked.reset();
   replica.limit_by_decision = false;
   replica.limit_retry_at = at;
+  if (!comes_to_serve) return;  // Unparked follows
+  move(replica, Phase::Ready, at);
   if (!std::exchange(replica.was_ready, true) && !replica.adopted) {
     const Duration took = at - replica.created;
     start_ups_.push_back(took);
@@ -157,23 +166,28 @@ void Fleet::ready(TimePoint at, std::string_view id) {
 void Fleet::first_answer(TimePoint at, std::string_view id) {
   Replica* replica = find(id);
   if (replica == nullptr || std::exchange(replica->answered, true)) return;
-  if (replica->adopted) return;  // it answered an earlier gateway first
-  note(at, "first_answer", *replica, at - replica->created);
+  // An adopted one answered an earlier gateway first.
+  if (replica->adopted && !replica->from_pool) return;
+  note(at, "first_answer", *replica, at - replica->wanted_at,
+       replica->from_pool ? "from the warm pool" : "");
 }
 
 void Fleet::draining(TimePoint at, std::string_view id) {
   Replica* replica = find(id);
-  if (replica == nullptr || replica->state == ReplicaState::Draining) return;
-  move(*replica, ReplicaState::Draining, at);
+  if (replica == nullptr || replica->state == Phase::Draining) return;
+  move(*replica, Phase::Draining, at);
   replica->deadline = at + options_.drain_grace;
   note(at, "draining", *replica, std::nullopt, "of its own accord");
 }
 
 void Fleet::connection_lost(TimePoint at, std::string_view id) {
   Replica* replica = find(id);
-  if (replica == nullptr || replica->state != ReplicaState::Ready) return;
+  if (replica == nullptr) return;
+  replica->connected = false;
+  // A parked one is woken to dial in again; one that is being woken will find out by itself.
+  if (replica->state != Phase::Ready && replica->state != Phase::Parking) return;
   replica->was_stable = at - replica->state_since >= options_.stable_after;
-  move(*replica, ReplicaState::Starting, at);
+  move(*replica, Phase::Starting, at);
   replica->deadline = at + options_.reconnect_timeout;
 }
 
@@ -197,11 +211,16 @@ void Fleet::event(TimePoint at, const ReplicaEvent& event) {
       note(at, "limit_failed", *replica, std::nullopt, event.detail);
       break;
     case ReplicaEvent::Kind::Parked:
+      parked(at, *replica);
+      break;
     case ReplicaEvent::Kind::Unparked:
+      unparked(at, *replica);
+      break;
     case ReplicaEvent::Kind::ParkFailed:
+      park_failed(at, *replica, event.detail);
       break;
     case ReplicaEvent::Kind::Exited:
-      if (replica->state == ReplicaState::Draining) {
+      if (replica->state == Phase::Draining) {
         note(at, "gone", *replica, at - replica->state_since, event.detail);
       } else {
         if (!event.expected) failed(at, *replica, "failed", event.detail);
@@ -223,8 +242,11 @@ void Fleet::start_failed(TimePoint at, std::string_view id, std::string_view why
 void Fleet::observe(TimePoint at, const std::vector<ReplicaInfo>& existing) {
   for (const auto& info : existing) {
     if (info.model != settings_.name || has(info.replica_id)) continue;
-    Replica& replica = adopt(at, info.replica_id, "found running");
+    Replica& replica = adopt(at, info.replica_id, info.parked ? "found parked" : "found running");
     replica.limit_in_force = info.cpu_limit;
+    if (!info.parked) continue;
+    replica.was_ready = true;
+    move(replica, Phase::Parked, at);
   }
   std::vector<std::string> vanished;
   for (auto& replica : replicas_) {
@@ -244,55 +266,88 @@ void Fleet::observe(TimePoint at, const std::vector<ReplicaInfo>& existing) {
   }
 }
 
-int Fleet::live() const {
-  return static_cast<int>(std::count_if(replicas_.begin(), replicas_.end(), [](const Replica& r) {
-    return r.state != ReplicaState::Draining;
-  }));
+int Fleet::count(Phase state) const {
+  return static_cast<int>(std::count_if(replicas_.begin(), replicas_.end(),
+                                        [&](const Replica& r) { return r.state == state; }));
+}
+
+int Fleet::live() const { return static_cast<int>(replicas_.size()) - count(Phase::Draining); }
+int Fleet::serving() const { return count(Phase::Ready) + count(Phase::Unparking); }
+int Fleet::pooled() const { return count(Phase::Parking) + count(Phase::Parked); }
+
+// The pool is filled once enough replicas serve: what is needed now is not held up by it.
+int Fleet::missing() const {
+  if (shutting_down_) return 0;
+  if (serving() >= wanted_) return std::max(0, wanted_ + pool_ - live());
+  return std::max(0, wanted_ - serving() - count(Phase::Starting));
 }
 
 std::vector<Action> Fleet::reconcile(TimePoint now) {
   std::vector<Action> actions;
   expire(now, actions);
   for (const auto& replica : replicas_) {
-    if (strikes_ > 0 && replica.state == ReplicaState::Ready &&
-        replica.created > last_failure_at_ && now - replica.state_since >= options_.stable_after) {
+    const bool works = replica.state == Phase::Ready || replica.state == Phase::Parked;
+    if (strikes_ > 0 && works && replica.created > last_failure_at_ &&
+        now - replica.state_since >= options_.stable_after) {
       strikes_ = 0;
     }
   }
+  take_from_pool(now, actions);
   retire_surplus(now, actions);
   set_limits(now, actions);
+  fill_pool(now, actions);
   start_missing(now, actions);
   return actions;
 }
 
 void Fleet::expire(TimePoint now, std::vector<Action>& actions) {
+  for (const auto& id : std::exchange(stop_soon_, {})) {
+    Replica* replica = find(id);
+    if (replica != nullptr && replica->state != Phase::Draining) {
+      retire(now, *replica, kIdleGrace, actions);
+    }
+  }
   for (auto& replica : replicas_) {
     if (now < replica.deadline) continue;
-    if (replica.state == ReplicaState::Starting) {
-      const Duration waited = now - replica.state_since;
-      failed(now, replica, "start_timeout",
-             fmt::format("{} after {:.0f} s",
-                         replica.was_ready ? "connection lost and not back" : "not ready",
-                         to_seconds(waited)));
-      retire(now, replica, kIdleGrace, actions);
-    } else if (replica.state == ReplicaState::Draining) {
-      // Drained of its own accord and still there, or the last stop got lost.
-      actions.push_back({.kind = Action::Kind::Stop,
-                         .model = settings_.name,
-                         .replica_id = replica.id,
-                         .grace = kIdleGrace});
-      replica.stop_asked = true;
-      replica.deadline = now + options_.drain_grace;
+    const double waited_s = to_seconds(now - replica.state_since);
+    switch (replica.state) {
+      case Phase::Starting:
+        failed(now, replica, "start_timeout",
+               fmt::format("{} after {:.0f} s",
+                           replica.was_ready ? "connection lost and not back" : "not ready",
+                           waited_s));
+        retire(now, replica, kIdleGrace, actions);
+        break;
+      case Phase::Parking:  // its work does not end: as at the end of any drain, it is stopped
+        retire(now, replica, kIdleGrace, actions);
+        break;
+      case Phase::Unparking:
+        failed(now, replica, "failed", fmt::format("not awake after {:.0f} s", waited_s));
+        retire(now, replica, kIdleGrace, actions);
+        break;
+      case Phase::Draining:
+        // Drained of its own accord and still there, or the last stop got lost.
+        actions.push_back({.kind = Action::Kind::Stop,
+                           .model = settings_.name,
+                           .replica_id = replica.id,
+                           .grace = kIdleGrace});
+        replica.stop_asked = true;
+        replica.deadline = now + options_.drain_grace;
+        break;
+      case Phase::Ready:
+      case Phase::Parked:
+        break;
     }
   }
 }
 
 void Fleet::start_missing(TimePoint now, std::vector<Action>& actions) {
-  if (shutting_down_ || now < start_allowed_at_) return;
-  for (int missing = wanted_ - live(); missing > 0; --missing) {
+  if (now < start_allowed_at_) return;
+  for (int left = missing(); left > 0; --left) {
     Replica replica;
     replica.id = fmt::format("{}-{}", settings_.name, next_number_++);
     replica.created = now;
+    replica.wanted_at = now;
     replica.state_since = now;
     replica.deadline = now + options_.start_timeout;
     Action action{.kind = Action::Kind::Start, .model = settings_.name, .replica_id = replica.id};
@@ -308,25 +363,43 @@ void Fleet::start_missing(TimePoint now, std::vector<Action>& actions) {
 }
 
 void Fleet::retire_surplus(TimePoint now, std::vector<Action>& actions) {
-  for (int surplus = live() - wanted_; surplus > 0; --surplus) {
-    Replica* victim = nullptr;
-    for (auto& replica : replicas_) {
-      if (replica.state == ReplicaState::Draining) continue;
-      if (victim == nullptr) {
-        victim = &replica;
-        continue;
-      }
-      const bool starting = replica.state == ReplicaState::Starting;
-      const bool victim_starting = victim->state == ReplicaState::Starting;
-      // Later in the table = newer: it wins ties.
-      if (starting != victim_starting ? starting
-                                      : (starting || replica.in_flight <= victim->in_flight)) {
-        victim = &replica;
-      }
-    }
-    const bool idle = victim->state == ReplicaState::Starting;
-    retire(now, *victim, idle ? kIdleGrace : options_.drain_grace, actions);
+  for (int surplus = live() - wanted_ - pool_; surplus > 0; --surplus) {
+    Replica* victim = choose_victim();
+    const bool loads = victim->state == Phase::Starting;
+    retire(now, *victim, loads ? kIdleGrace : options_.drain_grace, actions);
   }
+}
+
+// Starting ones first (the newest); then, when more serve than are wanted, the ready one with the
+// fewest requests in flight; else the newest of the pool. Requires one that is not draining.
+Fleet::Replica* Fleet::choose_victim() {
+  const bool too_many_serve = serving() > wanted_;
+  const auto rank = [&](const Replica& r) {
+    switch (r.state) {
+      case Phase::Starting:
+        return 3;
+      case Phase::Ready:
+      case Phase::Unparking:
+        return too_many_serve ? 2 : 0;
+      case Phase::Parking:
+      case Phase::Parked:
+        return 1;
+      case Phase::Draining:
+        break;
+    }
+    return -1;
+  };
+  Replica* victim = nullptr;
+  for (auto& replica : replicas_) {
+    if (replica.state == Phase::Draining) continue;
+    if (victim == nullptr || rank(replica) > rank(*victim)) {
+      victim = &replica;
+    } else if (rank(replica) == rank(*victim) &&
+               (replica.state != Phase::Ready || replica.in_flight <= victim->in_flight)) {
+      victim = &replica;  // later in the table = newer: it wins ties
+    }
+  }
+  return victim;
 }
 
 void Fleet::retire(TimePoint now, Replica& replica, Duration grace, std::vector<Action>& actions) {
@@ -339,18 +412,23 @@ void Fleet::retire(TimePoint now, Replica& replica, Duration grace, std::vector<
                      .replica_id = replica.id,
                      .grace = grace});
   replica.stop_asked = true;
-  move(replica, ReplicaState::Draining, now);
+  move(replica, Phase::Draining, now);
   replica.deadline = now + grace + options_.drain_grace;
   note(now, "draining", replica, now - std::max(wanted_since_, replica.created));
 }
 
+bool Fleet::has_limit(const Replica& replica) const {
+  return replica.limit_asked && std::abs(*replica.limit_asked - cpu_limit_) <= kCpuSlack;
+}
+
 void Fleet::set_limits(TimePoint now, std::vector<Action>& actions) {
   for (auto& replica : replicas_) {
-    if (replica.state != ReplicaState::Ready || now < replica.limit_retry_at) continue;
-    if (replica.limit_asked && std::abs(*replica.limit_asked - cpu_limit_) <= kCpuSlack) continue;
+    if (replica.state != Phase::Ready || now < replica.limit_retry_at) continue;
+    if (has_limit(replica)) continue;
     replica.limit_by_decision = replica.limit_asked.has_value();
     replica.limit_asked = cpu_limit_;
-    replica.limit_asked_at = replica.limit_by_decision ? limit_since_ : now;
+    replica.limit_asked_at =
+        replica.limit_by_decision ? std::max(limit_since_, replica.wanted_at) : now;
     actions.push_back({.kind = Action::Kind::SetCpuLimit,
                        .model = settings_.name,
                        .replica_id = replica.id,
@@ -361,55 +439,15 @@ void Fleet::set_limits(TimePoint now, std::vector<Action>& actions) {
 TimePoint Fleet::next_wakeup() const {
   TimePoint next = TimePoint::max();
   for (const auto& replica : replicas_) {
-    if (replica.state != ReplicaState::Ready) {
+    if (replica.state == Phase::Parked) continue;
+    if (replica.state != Phase::Ready) {
       next = std::min(next, replica.deadline);
     } else if (!replica.limit_asked) {
       next = std::min(next, replica.limit_retry_at);
     }
   }
-  if (!shutting_down_ && live() < wanted_) next = std::min(next, start_allowed_at_);
+  if (missing() > 0) next = std::min(next, start_allowed_at_);
   return next;
-}
-
-double Fleet::reserved(const Replica& replica) const {
-  if (replica.state == ReplicaState::Starting && !replica.was_ready) {
-    return std::max(options_.boost_cpus, settings_.cpu_request);
-  }
-  const double limit = replica.limit_in_force > 0.0 ? replica.limit_in_force : cpu_limit_;
-  return settings_.cpu_limit > 0.0 ? settings_.cpu_request * limit / settings_.cpu_limit
-                                   : settings_.cpu_request;
-}
-
-std::vector<ReplicaView> Fleet::views() const {
-  std::vector<ReplicaView> out;
-  for (const auto& replica : replicas_) {
-    out.push_back({.id = replica.id,
-                   .state = replica.state,
-                   .created = replica.created,
-                   .state_since = replica.state_since,
-                   .cpu_request = reserved(replica),
-                   .cpu_limit = replica.limit_in_force,
-                   .in_flight = replica.in_flight});
-  }
-  return out;
-}
-
-ModelStatus Fleet::status() const {
-  ModelStatus out;
-  out.model = settings_.name;
-  out.wanted = wanted_;
-  out.cpu_limit = cpu_limit_;
-  out.generation = generation_;
-  out.failures = failures_;
-  out.last_failure = last_failure_;
-  out.replicas = views();
-  for (const auto& replica : out.replicas) {
-    out.ready += replica.state == ReplicaState::Ready ? 1 : 0;
-    out.starting += replica.state == ReplicaState::Starting ? 1 : 0;
-    out.draining += replica.state == ReplicaState::Draining ? 1 : 0;
-    out.cpu_reserved += replica.cpu_request;
-  }
-  return out;
 }
 
 std::vector<ScalingEvent> Fleet::take_events() { return std::exchange(events_, {}); }

@@ -21,14 +21,17 @@ class Fleet {
   const ModelSettings& settings() const { return settings_; }
   int wanted() const { return wanted_; }
   double cpu_limit() const { return cpu_limit_; }
+  int warm_pool() const { return pool_; }
   std::uint64_t generation() const { return generation_; }
   int next_number() const { return next_number_; }
   const std::deque<Duration>& start_ups() const { return start_ups_; }
 
-  // What should exist from now on. Counts a generation when that is a change.
-  void want(TimePoint at, int replicas, double cpu_limit);
+  // What should exist from now on: `replicas` that serve, `warm_pool` parked ones besides. Counts a
+  // generation when that is a change.
+  void want(TimePoint at, int replicas, double cpu_limit, int warm_pool);
   // Back from a snapshot.
-  void restore(int replicas, double cpu_limit, int next_number, std::uint64_t generation);
+  void restore(int replicas, double cpu_limit, int warm_pool, int next_number,
+               std::uint64_t generation);
   // Wants none, and starts none any more.
   void shut_down(TimePoint at);
 
@@ -49,18 +52,29 @@ class Fleet {
   TimePoint next_wakeup() const;
 
   std::vector<ReplicaView> views() const;
+  // What a strategy sees: without the warm pool and what is being started for it, so that a
+  // pool changes nothing for a strategy that knows of none.
+  std::vector<ReplicaView> serving_views() const;
   ModelStatus status() const;
   std::vector<ScalingEvent> take_events();
-  // Ids of replicas that left the table since the last call.
+  // Ids of replicas that left the table, or were parked, since the last call.
   std::vector<std::string> take_forgotten();
 
  private:
+  // As ReplicaState; Parking (finishing its work, then paused) is shown as Draining, Unparking
+  // (asked to go on) as Starting.
+  enum class Phase : std::uint8_t { Starting, Ready, Parking, Parked, Unparking, Draining };
   struct Replica {
     std::string id;
-    ReplicaState state = ReplicaState::Starting;
+    Phase state = Phase::Starting;
     TimePoint created{};
     TimePoint state_since{};
-    TimePoint deadline{};  // Starting: give up; Draining: stop again
+    // Starting, Parking, Unparking: give up; Draining: stop again.
+    TimePoint deadline{};
+    // From when its first answer counts: created, or taken from the pool.
+    TimePoint wanted_at{};
+    bool connected = false;  // registered, ready, and not lost since
+    bool from_pool = false;  // it was unparked to serve
     bool was_ready = false;
     bool was_stable = false;  // when its connection was lost it had been ready for long
     bool answered = false;
@@ -77,7 +91,7 @@ class Fleet {
 
   Replica* find(std::string_view id);
   Replica& adopt(TimePoint at, std::string_view id, std::string_view how);
-  void move(Replica& replica, ReplicaState state, TimePoint at);
+  void move(Replica& replica, Phase state, TimePoint at);
   void remove(std::string_view id);
   void failed(TimePoint at, const Replica& replica, const char* event, std::string why);
   void note(TimePoint at, const char* event, const Replica& replica,
@@ -85,15 +99,29 @@ class Fleet {
   void expire(TimePoint now, std::vector<Action>& actions);
   void start_missing(TimePoint now, std::vector<Action>& actions);
   void retire_surplus(TimePoint now, std::vector<Action>& actions);
+  Replica* choose_victim();
+  void take_from_pool(TimePoint now, std::vector<Action>& actions);
+  void unpark(TimePoint now, Replica& replica, std::vector<Action>& actions);
+  void fill_pool(TimePoint now, std::vector<Action>& actions);
+  void parked(TimePoint at, Replica& replica);
+  void unparked(TimePoint at, Replica& replica);
+  void park_failed(TimePoint at, Replica& replica, const std::string& why);
   void set_limits(TimePoint now, std::vector<Action>& actions);
   void retire(TimePoint now, Replica& replica, Duration grace, std::vector<Action>& actions);
-  int live() const;
+  int count(Phase state) const;
+  int live() const;     // all but draining ones
+  int serving() const;  // ready, or about to be within moments
+  int pooled() const;   // parked, or about to be
+  int missing() const;  // to be started now
+  bool has_limit(const Replica& replica) const;
   double reserved(const Replica& replica) const;
+  ReplicaView view(const Replica& replica) const;
 
   const ModelSettings settings_;
   const AutoscalerOptions options_;
   int wanted_ = 0;
   double cpu_limit_ = 0.0;
+  int pool_ = 0;
   std::uint64_t generation_ = 0;
   TimePoint wanted_since_{};
   TimePoint limit_since_{};
@@ -108,6 +136,7 @@ class Fleet {
   std::deque<Duration> start_ups_;
   std::vector<ScalingEvent> events_;
   std::vector<std::string> forgotten_;
+  std::vector<std::string> stop_soon_;  // could not be parked or unparked: retired by reconcile()
 };
 
 }  // namespace spate::scaling

@@ -24,6 +24,7 @@ WorkerCore::WorkerCore(CoreOptions options)
 std::vector<Action> WorkerCore::take_actions() { return std::exchange(actions_, {}); }
 
 void WorkerCore::start(TimePoint now) {
+  seen_at_ = now;
   absent_since_ = now;
   limit_check_at_ = now + options_.limit_check_interval;
   actions_.emplace_back(ReadLimit{});
@@ -302,6 +303,11 @@ void WorkerCore::exit(int status, std::string reason) {
 
 void WorkerCore::tick(TimePoint now) {
   if (exited_) return;
+  if (const Duration gap = now - std::exchange(seen_at_, now); gap >= options_.pause_noticed) {
+    heard_at_ += gap;
+    dialed_at_ += gap;
+    absent_since_ += gap;
+  }
   if (now >= limit_check_at_) {
     limit_check_at_ = now + options_.limit_check_interval;
     actions_.emplace_back(ReadLimit{});

@@ -50,6 +50,10 @@ struct CoreOptions {
   // (/proc/sys/kernel/sched_cfs_bandwidth_slice_us). What a longer sleep saves up is used after it.
   Duration least_pause = std::chrono::milliseconds(5);
   Duration limit_check_interval = std::chrono::seconds(1);
+  // It looks at the time at least once a limit_check_interval. When this passes without that, it
+  // was paused (parked by the gateway, or the machine slept): nobody was silent but itself, and
+  // what it waits for gets the time anew.
+  Duration pause_noticed = std::chrono::seconds(3);
 };
 
 enum class JobId : std::uint64_t {};
@@ -178,6 +182,7 @@ class WorkerCore {
   std::uint64_t connection_ = 0;  // counts lost connections: tells theirs from the present one's
   TimePoint redial_at_{};         // Down
   Duration backoff_;
+  TimePoint seen_at_{};       // the last tick()
   TimePoint dialed_at_{};     // Dialing, Registering
   TimePoint absent_since_{};  // not Registered
   TimePoint heard_at_{};      // Registered: the last frame

@@ -75,6 +75,9 @@ class Shell {
   int run() {
     std::signal(SIGPIPE, SIG_IGN);
     if (options_.handle_signals) {
+      // Sent by the kernel to a stopped process whose parent, the gateway, dies: the worker lives
+      // on for the next gateway, parked or not.
+      std::signal(SIGHUP, SIG_IGN);
       signals_.add(SIGTERM);
       signals_.add(SIGINT);
       wait_for_signal();

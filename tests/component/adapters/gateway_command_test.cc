@@ -20,6 +20,7 @@
 #include "spate/adapters/cgroup.h"
 #include "spate/adapters/child_process.h"
 #include "spate/base/files.h"
+#include "spate/mqtt/client.h"
 #include "testing/broker_fixture.h"
 #include "testing/child_process.h"
 #include "testing/loop.h"
@@ -113,6 +114,57 @@ class GatewayCommand : public testing::Test {
       if (read.is_object()) out.insert(read["pid"].get<pid_t>());
     }
     return out;
+  }
+  // One replica that serves and one that is parked.
+  json config_with_pool(std::uint16_t port) const {
+    json out = config(port);
+    out["heartbeat_timeout_s"] = 2;
+    out["models"][0]["replicas"] = 1;
+    out["models"][0]["warm_pool"] = 1;
+    return out;
+  }
+  // Those of worker_pids() whose process is stopped.
+  std::set<pid_t> asleep() const {
+    std::set<pid_t> out;
+    for (const pid_t pid : worker_pids()) {
+      const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+      if (stat && stat->substr(stat->rfind(')') + 2, 1) == "T") out.insert(pid);
+    }
+    return out;
+  }
+  std::string worker_state(const std::string& replica) const {
+    for (const auto& worker : json::parse(get("/api/state").body)["workers"]) {
+      if (worker["replica"] == replica) return worker["state"];
+    }
+    return "";
+  }
+  // Whether a request is answered with a prediction.
+  bool answers(std::uint16_t broker_port) {
+    bool subscribed = false;
+    std::string result;
+    mqtt::ClientOptions options;
+    options.port = broker_port;
+    options.client_id = "asker";
+    mqtt::Client client(
+        loop_.io, loop_.clock, options,
+        {.on_connected = {},
+         .on_disconnected = {},
+         .on_message =
+             [&](mqtt::Message&& message, mqtt::AckHandle handle) {
+               result = message.payload;
+               if (handle != mqtt::AckHandle::None) client.ack(handle);
+             },
+         .on_subscribed = [&](const mqtt::Subscription&, Status) { subscribed = true; }});
+    client.subscribe({"reply", mqtt::Qos::AtLeastOnce});
+    client.start();
+    if (!wait([&] { return subscribed; })) return false;
+    mqtt::Message message;
+    message.topic = "spate/v1/infer/linear";
+    message.payload = R"({"features":[1,2]})";
+    message.content_type = "application/json";
+    message.response_topic = "reply";
+    if (!client.publish(std::move(message), [](mqtt::ReasonCode) {})) return false;
+    return wait([&] { return !result.empty(); }) && json::parse(result).contains("prediction");
   }
   std::vector<std::string> groups() const {
     std::vector<std::string> out;
@@ -218,6 +270,66 @@ TEST_F(GatewayCommand, AKilledGatewaysWorkersAreAdopted) {
   gateway_->signal(SIGTERM);
   EXPECT_EQ(gateway_->wait(seconds(30)), 0);
   EXPECT_EQ(groups(), std::vector<std::string>{}) << "the second one cleans up for both";
+  for (const pid_t pid : before) {
+    EXPECT_TRUE(wait([&] { return !identify_process(pid); })) << "stopped by the second";
+  }
+}
+
+TEST_F(GatewayCommand, AParkedWorkerSleepsLongServesAtOnceAndLeavesNothing) {
+  test::BrokerFixture broker;
+  launch(config_with_pool(broker.port()));
+  ASSERT_TRUE(up()) << gateway_->output();
+  ASSERT_TRUE(ready()) << gateway_->output();
+  const auto pids = worker_pids();
+  ASSERT_EQ(pids.size(), 2U);
+  ASSERT_EQ(asleep().size(), 1U);
+  const pid_t sleeper = *asleep().begin();
+  EXPECT_THAT(get("/metrics").body,
+              HasSubstr("spate_replicas{model=\"linear\",state=\"parked\"} 1"));
+  EXPECT_THAT(get("/metrics").body, HasSubstr("spate_cpu_reserved_cpus{model=\"linear\"} 0.3"));
+  // Well beyond the gateway's heartbeat timeout of two seconds.
+  const TimePoint parked = loop_.clock.now();
+  ASSERT_TRUE(wait([&] { return loop_.clock.now() - parked > seconds(5); }));
+  EXPECT_EQ(worker_state("linear-2"), "parked");
+  EXPECT_THAT(get("/metrics").body, HasSubstr("spate_replica_failures_total{model=\"linear\"} 0"));
+
+  for (const pid_t pid : pids) {
+    if (pid != sleeper) ::kill(pid, SIGKILL);
+  }
+  ASSERT_TRUE(wait([&] { return worker_state("linear-2") == "ready"; })) << gateway_->output();
+  EXPECT_TRUE(worker_pids().contains(sleeper)) << "the very same process";
+  EXPECT_TRUE(answers(broker.port())) << gateway_->output();
+  EXPECT_TRUE(wait([&] {
+    return get("/api/decisions").body.find("from the warm pool") != std::string::npos;
+  })) << "its first answer since then";
+  ASSERT_TRUE(ready()) << "and the pool is filled again";
+  EXPECT_EQ(asleep().size(), 1U);
+  EXPECT_FALSE(asleep().contains(sleeper));
+
+  const auto last = worker_pids();
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(seconds(30)), 0) << gateway_->output();
+  for (const pid_t pid : last) EXPECT_FALSE(identify_process(pid)) << pid;
+  EXPECT_EQ(groups(), std::vector<std::string>{});
+}
+
+TEST_F(GatewayCommand, AKilledGatewaysParkedWorkerIsAdoptedAndParkedAgain) {
+  test::BrokerFixture broker;
+  launch(config_with_pool(broker.port()));
+  ASSERT_TRUE(up());
+  ASSERT_TRUE(ready());
+  const auto before = worker_pids();
+  ASSERT_EQ(before.size(), 2U);
+  gateway_->signal(SIGKILL);
+  ASSERT_NE(gateway_->wait(), -1);
+  launch(config_with_pool(broker.port()));
+  ASSERT_TRUE(up()) << gateway_->output();
+  ASSERT_TRUE(ready()) << gateway_->output();
+  EXPECT_EQ(worker_pids(), before);
+  EXPECT_EQ(asleep().size(), 1U);
+  EXPECT_TRUE(answers(broker.port()));
+  gateway_->signal(SIGTERM);
+  EXPECT_EQ(gateway_->wait(seconds(30)), 0);
   for (const pid_t pid : before) {
     EXPECT_TRUE(wait([&] { return !identify_process(pid); })) << "stopped by the second";
   }

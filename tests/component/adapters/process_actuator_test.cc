@@ -12,6 +12,7 @@
 
 #include "component/adapters/linear_worker.h"
 #include "spate/adapters/child_process.h"
+#include "spate/base/files.h"
 #include "testing/actuator_conformance.h"
 #include "testing/loop.h"
 
@@ -74,6 +75,11 @@ class ProcessWorld final : public scaling::ActuatorWorld {
     const Cgroup* group = actuator_->cgroup(replica.replica_id);
     if (group == nullptr) return std::nullopt;
     return group->cpu_limit().value();
+  }
+  std::optional<bool> paused(const ReplicaInfo& replica) override {
+    const auto stat = read_file("/proc/" + std::to_string(replica.pid) + "/stat");
+    if (!stat) return std::nullopt;
+    return stat->substr(stat->rfind(')') + 2, 1) == "T";
   }
   std::vector<std::string> left_behind() override {
     std::vector<std::string> out;

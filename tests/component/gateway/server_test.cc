@@ -313,6 +313,55 @@ TEST_F(GatewayServer, AWorkerThatGivesNoSignOfLifeIsGone) {
   EXPECT_EQ(server->workers()[0].replica_id, "linear-2");
 }
 
+TEST_F(GatewayServer, AParkedWorkerMayBeSilentAndServesAgainWithoutRegisteringAnew) {
+  config.heartbeat_timeout = 1s;
+  start();
+  auto parked = worker("linear", "linear-1");
+  Caller caller(loop, broker.port());
+  caller.ask("linear", "{}", "a");
+  ASSERT_TRUE(loop.run_until([&] { return parked->batches().size() == 1; }));
+  server->park("linear-1");
+  EXPECT_EQ(server->workers().at(0).state, scaling::ReplicaState::Parked);
+  EXPECT_FALSE(has_event(WorkerEvent::Kind::Idle)) << "it still has work";
+  parked->answer(parked->batches()[0], wire::ItemCode::Ok, "\"by\":1");
+  ASSERT_TRUE(loop.run_until([&] { return has_event(WorkerEvent::Kind::Idle); }));
+  ASSERT_TRUE(loop.run_until([&] { return caller.count("a") == 1; }));
+  parked->answer_pings(false);
+  auto silent = worker("linear", "linear-2");
+  silent->answer_pings(false);
+  ASSERT_TRUE(loop.run_until([&] { return has_event(WorkerEvent::Kind::Gone); }));
+  ASSERT_EQ(server->workers().size(), 1U) << "only the silent worker that is not parked is gone";
+  EXPECT_EQ(server->workers()[0].replica_id, "linear-1");
+  caller.ask("linear", "{}", "b");
+  ASSERT_TRUE(loop.run_until([&] { return server->stats("linear").queue_length == 1; }));
+  events.clear();
+  parked->answer_pings(true);
+  server->unpark("linear-1");
+  EXPECT_EQ(server->workers()[0].state, scaling::ReplicaState::Ready);
+  ASSERT_TRUE(loop.run_until([&] { return parked->batches().size() == 2; }));
+  parked->answer(parked->batches()[1], wire::ItemCode::Ok, "\"by\":1");
+  ASSERT_TRUE(loop.run_until([&] { return caller.count("b") == 1; }));
+  EXPECT_TRUE(has_event(WorkerEvent::Kind::FirstAnswer)) << "its first since it was unparked";
+  EXPECT_FALSE(has_event(WorkerEvent::Kind::Registered));
+}
+
+TEST_F(GatewayServer, OnlyAReadyWorkerIsParkedAndAParkedOneCanBeDrained) {
+  start();
+  ScriptedWorker loading(loop.io, socket());
+  loading.register_as("linear", "linear-1");
+  ASSERT_TRUE(loop.run_until([&] { return server->workers().size() == 1; }));
+  server->park("linear-1");
+  server->park("no such replica");
+  server->unpark("no such replica");
+  EXPECT_EQ(server->workers()[0].state, scaling::ReplicaState::Starting);
+  auto parked = worker("linear", "linear-2");
+  server->park("linear-2");
+  server->drain("linear-2");
+  ASSERT_TRUE(loop.run_until([&] { return parked->got<wire::Drain>() == 1; }));
+  server->unpark("linear-2");
+  EXPECT_EQ(server->workers()[1].state, scaling::ReplicaState::Draining);
+}
+
 TEST_F(GatewayServer, AStrangerThatSendsNoFrameIsCutOff) {
   start();
   ScriptedWorker stranger(loop.io, socket());

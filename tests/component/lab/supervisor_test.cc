@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "spate/base/files.h"
 #include "testing/child_process.h"
 #include "testing/test_folder.h"
 
@@ -79,6 +80,28 @@ TEST_F(SupervisorTest, SweepsGrandchildrenThatLostTheirParent) {
   const auto swept = supervisor.end_all();
   EXPECT_THAT(swept, ElementsAre(HasSubstr("tail -f")));
   EXPECT_TRUE(supervisor.end_all().empty()) << "nothing is left";
+}
+
+TEST_F(SupervisorTest, AStoppedGrandchildEndsInOrderToo) {
+  // As a parked worker: stopped, and with something to do at its end.
+  const auto marker = runs() / "ended";
+  const auto pid_file = runs() / "pid";
+  folder_.write("runs/script", "trap 'echo x > " + marker.string() + "; exit 0' TERM\necho $$ > " +
+                                   pid_file.string() + "\nkill -STOP $$\nexit 1\n");
+  Supervisor supervisor(loop_, runs(), registry());
+  adapters::ChildSpec spec;
+  spec.argv = {"sh", "-c", "sh " + (runs() / "script").string() + " & exit 0"};
+  spec.log_file = folder_ / "log";
+  ASSERT_TRUE(supervisor.start("parent", spec));
+  const auto stopped = [&] {
+    const auto pid = read_file(pid_file);
+    if (!pid || pid->empty()) return false;
+    const auto stat = read_file("/proc/" + std::to_string(std::stoi(*pid)) + "/stat");
+    return stat && stat->substr(stat->rfind(')') + 2, 1) == "T";
+  };
+  ASSERT_EQ(loop_.run_until(stopped, kBound), Waited::Done);
+  EXPECT_EQ(supervisor.end_all().size(), 1U);
+  EXPECT_TRUE(std::filesystem::exists(marker)) << "it was woken to take its SIGTERM";
 }
 
 TEST_F(SupervisorTest, LeavesChildrenAloneThatAreNotOurs) {

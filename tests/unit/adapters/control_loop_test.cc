@@ -27,6 +27,8 @@ class FakeControl final : public gateway::Control {
   const gateway::RouteStats& stats(std::string_view) const override { return stats_; }
   std::vector<WorkerInfo> workers() const override { return workers_; }
   void drain(const std::string& id) override { drained.push_back(id); }
+  void park(const std::string& id) override { parked.push_back(id); }
+  void unpark(const std::string& id) override { unparked.push_back(id); }
   void announce_cpu_limit(const std::string&, double, bool) override {}
   void set_max_batch(std::string_view, int max_batch) override { max_batches.push_back(max_batch); }
   void set_worker_event_handler(std::function<void(const WorkerEvent&)> handler) override {
@@ -44,6 +46,8 @@ class FakeControl final : public gateway::Control {
   gateway::RouteStats stats_;
   std::vector<WorkerInfo> workers_;
   std::vector<std::string> drained;
+  std::vector<std::string> parked;
+  std::vector<std::string> unparked;
   std::vector<int> max_batches;
 
  private:
@@ -76,6 +80,21 @@ class FakeActuator final : public scaling::Actuator {
     return ok();
   }
   std::vector<ReplicaInfo> list() const override { return infos; }
+  Status park(const std::string& id) override {
+    calls.push_back({clock_.now(), "park " + id});
+    if (refuse) return Error{ErrorCode::Unavailable, "it cannot be paused"};
+    return ok();
+  }
+  Status unpark(const std::string& id) override {
+    calls.push_back({clock_.now(), "unpark " + id});
+    return ok();
+  }
+  void say(ReplicaEvent::Kind kind, const std::string& id) {
+    for (auto& info : infos) {
+      if (info.replica_id == id) info.parked = kind == ReplicaEvent::Kind::Parked;
+    }
+    handler_({.kind = kind, .replica_id = id});
+  }
   void exit(const std::string& id, bool expected) {
     std::erase_if(infos, [&](const auto& info) { return info.replica_id == id; });
     handler_({.kind = ReplicaEvent::Kind::Exited,
@@ -134,6 +153,8 @@ class ControlLoopTest : public testing::Test {
     m.name = "m";
     m.cpu_request = 0.3;
     m.cpu_limit = 0.3;
+    m.warm_pool = warm_pool_;
+    m.max_warm_pool = 2;
     m.bounds = {
         .min_replicas = 1, .max_replicas = 3, .min_cpu = 0.3, .max_cpu = 0.9, .cpu_ceiling = 0.9};
     auto strategy = std::make_unique<scaling::ScriptedStrategy>();
@@ -163,6 +184,9 @@ class ControlLoopTest : public testing::Test {
     return nullptr;
   }
 
+  void settle() { clock_.run_for(Duration{0}); }
+
+  int warm_pool_ = 0;
   test::TestFolder folder_;
   VirtualClock clock_;
   FakeControl control_;
@@ -343,6 +367,91 @@ TEST_F(ControlLoopTest, NoMetricIsReadAfterItsEnd) {
   const int reads = meter_.reads;
   clock_.run_for(seconds(5));
   EXPECT_EQ(meter_.reads, reads);
+}
+
+using Strings = std::vector<std::string>;
+
+TEST_F(ControlLoopTest, AWorkerIsPausedOnceTheGatewaySaysThatItIsIdle) {
+  warm_pool_ = 1;
+  make();
+  come_up("m-1");
+  come_up("m-2");
+  EXPECT_EQ(control_.parked, Strings{"m-2"});
+  EXPECT_EQ(actuator_.calls.back().what, "limit m-2") << "it may still have work";
+  EXPECT_FALSE(loop_->all_ready());
+  control_.say(WorkerEvent::Kind::Idle, "m-2");
+  EXPECT_EQ(actuator_.calls.back().what, "park m-2");
+  actuator_.say(ReplicaEvent::Kind::Parked, "m-2");
+  settle();
+  EXPECT_TRUE(loop_->all_ready());
+  EXPECT_TRUE(event("parked", "m-2").is_object());
+  meter_.reads = 0;
+  clock_.run_for(seconds(2));
+  const auto model = lines("series.jsonl").back()["models"]["m"];
+  EXPECT_EQ(model["ready"], 1);
+  EXPECT_EQ(model["parked"], 1);
+  EXPECT_EQ(model["warm_pool"], 1);
+  EXPECT_EQ(model["cpu_reserved"], 0.3);
+  EXPECT_LE(meter_.reads, 13) << "only the one that serves is read for the strategy";
+  EXPECT_EQ(lines("series.jsonl").back()["components"].size(), 3U) << "its memory counts";
+}
+
+TEST_F(ControlLoopTest, FromTheDecisionToTheUseOfAParkedWorkerNoTimePasses) {
+  warm_pool_ = 1;
+  make();
+  come_up("m-1");
+  come_up("m-2");
+  control_.say(WorkerEvent::Kind::Idle, "m-2");
+  actuator_.say(ReplicaEvent::Kind::Parked, "m-2");
+  settle();
+  actuator_.calls.clear();
+  strategy_->next = scaling::Target{.replicas = 2, .reason = "more"};
+  clock_.run_for(seconds(1));
+  ASSERT_GE(actuator_.calls.size(), 1U);
+  EXPECT_EQ(actuator_.calls[0].what, "unpark m-2");
+  EXPECT_TRUE(control_.unparked.empty()) << "not before it runs";
+  const TimePoint woken = clock_.now();
+  actuator_.say(ReplicaEvent::Kind::Unparked, "m-2");
+  EXPECT_EQ(control_.unparked, Strings{"m-2"}) << "within the same call";
+  control_.say(WorkerEvent::Kind::FirstAnswer, "m-2");
+  settle();
+  EXPECT_EQ(clock_.now(), woken);
+  EXPECT_TRUE(event("unparked", "m-2").contains("after_ms"));
+  EXPECT_EQ(event("first_answer", "m-2")["detail"], "from the warm pool");
+}
+
+TEST_F(ControlLoopTest, AParkThatWaitsForAnswersIsCalledOff) {
+  warm_pool_ = 1;
+  make();
+  come_up("m-1");
+  come_up("m-2");
+  ASSERT_EQ(control_.parked, Strings{"m-2"});
+  strategy_->next = scaling::Target{.replicas = 2, .reason = "more"};
+  clock_.run_for(seconds(1));
+  const auto asked = [&](const std::string& what) {
+    return std::count_if(actuator_.calls.begin(), actuator_.calls.end(),
+                         [&](const auto& call) { return call.what == what; });
+  };
+  EXPECT_EQ(asked("unpark m-2"), 1);
+  control_.say(WorkerEvent::Kind::Idle, "m-2");
+  settle();
+  EXPECT_EQ(asked("park m-2"), 0) << "too late: it is to serve";
+}
+
+TEST_F(ControlLoopTest, WhoCannotBePausedIsStoppedAndTheReasonKept) {
+  warm_pool_ = 1;
+  make();
+  come_up("m-1");
+  come_up("m-2");
+  actuator_.refuse = true;
+  control_.say(WorkerEvent::Kind::Idle, "m-2");
+  settle();
+  EXPECT_NE(event("failed", "m-2")["detail"].get<std::string>().find("it cannot be paused"),
+            std::string::npos);
+  bool stopped = false;
+  for (const auto& call : actuator_.calls) stopped = stopped || call.what == "stop m-2";
+  EXPECT_TRUE(stopped);
+  EXPECT_EQ(loop_->autoscaler().status()[0].ready, 1);
 }
 
 }  // namespace

@@ -71,6 +71,19 @@ TEST(GatewayConfig, DefaultsFollowFromWhatIsGiven) {
   EXPECT_DOUBLE_EQ(model.cpu_ceiling, 0.8);
   EXPECT_EQ(model.dispatch, DispatchPolicy::LeastOutstanding);
   EXPECT_TRUE(config.single_topic.empty());
+  EXPECT_EQ(model.warm_pool, 0);
+  EXPECT_EQ(model.max_warm_pool, 2) << "no more than can serve";
+}
+
+TEST(GatewayConfig, AWarmPoolStaysWithinItsMaximum) {
+  const ModelConfig model =
+      read(with_model(R"("name": "m", "warm_pool": 3, "max_warm_pool": 4)")).models.at(0);
+  EXPECT_EQ(model.warm_pool, 3);
+  EXPECT_EQ(model.max_warm_pool, 4);
+  EXPECT_NE(complaint(with_model(R"("name": "m", "warm_pool": 3, "max_warm_pool": 2)"))
+                .find("warm_pool is above max_warm_pool"),
+            std::string::npos);
+  EXPECT_NE(complaint(with_model(R"("name": "m", "warm_pool": 65)")).find("64"), std::string::npos);
 }
 
 TEST(GatewayConfig, ComplaintsNameThePlaceAndWhatWasExpected) {

@@ -272,5 +272,67 @@ TEST(RouteWorkers, EndAllEndsWhatWaitsAndWhatIsInFlight) {
   EXPECT_EQ(h.ended.size(), 3U);
 }
 
+// --- parking ------------------------------------------------------------------------------------
+
+TEST(RouteWorkers, AParkedWorkerGetsNothingUntilItIsUnparked) {
+  RouteHarness h;
+  const WorkerId parked = h.ready_worker();
+  const WorkerId other = h.ready_worker();
+  h.route.park_worker(parked);
+  for (int i = 0; i < 3; ++i) h.ask();
+  ASSERT_EQ(h.sent.size(), 1U);
+  EXPECT_EQ(h.sent[0].worker, other);
+  h.route.unpark_worker(parked, h.now);
+  h.route.pump(h.now);
+  ASSERT_EQ(h.sent.size(), 2U) << "it is usable at once";
+  EXPECT_EQ(h.sent[1].worker, parked);
+}
+
+TEST(RouteWorkers, AWorkerThatIsParkedFinishesWhatItHas) {
+  RouteHarness h;
+  const WorkerId worker = h.ready_worker(1.0, 2);
+  h.ask();
+  h.route.park_worker(worker);
+  h.ask();
+  ASSERT_EQ(h.sent.size(), 1U);
+  EXPECT_EQ(h.route.outstanding_batches(worker), 1U);
+  EXPECT_EQ(h.answer(h.take()), AnswerStatus::Taken);
+  EXPECT_EQ(h.route.outstanding_batches(worker), 0U);
+  EXPECT_TRUE(h.sent.empty());
+}
+
+TEST(RouteWorkers, AParkedWorkerIsNeverTakenForHung) {
+  RouteOptions options;
+  options.attempt_timeout = 1s;
+  RouteHarness h(options);
+  const WorkerId worker = h.ready_worker();
+  h.route.park_worker(worker);
+  h.advance(60s);
+  EXPECT_TRUE(h.suspects.empty());
+  h.route.unpark_worker(worker, h.now);
+  h.ask();
+  ASSERT_EQ(h.sent.size(), 1U);
+  h.answer(h.take());
+  EXPECT_EQ(h.route.counters().hung, 0U);
+}
+
+TEST(RouteWorkers, OnlyAReadyWorkerParksAndOnlyAParkedOneIsUnparked) {
+  RouteHarness h;
+  const WorkerId starting = h.route.add_worker(1, 1.0);
+  h.route.park_worker(starting);
+  h.route.unpark_worker(starting, h.now);
+  h.ask();
+  EXPECT_TRUE(h.sent.empty());
+  h.route.worker_ready(starting, 1, h.now);
+  h.route.pump(h.now);
+  EXPECT_EQ(h.sent.size(), 1U);
+  h.route.drain_worker(starting);
+  h.route.park_worker(starting);
+  h.route.unpark_worker(starting, h.now);
+  h.answer(h.take());
+  h.ask();
+  EXPECT_TRUE(h.sent.empty()) << "who drains does not come back";
+}
+
 }  // namespace
 }  // namespace spate::gateway::test

@@ -64,6 +64,20 @@ TEST(Cost, AReplicaThatNeverGotALimitIsChargedItsBoostThroughout) {
   EXPECT_NEAR(cost_of(run, "m", {0.3, 0.3, 1.0}, {}).cpu_seconds, 3.0, 1e-9);
 }
 
+TEST(Cost, AParkedReplicaReservesNothingUntilItIsDecidedToTakeIt) {
+  RunFiles run = window(0, 100);
+  event(run, -2, "replica_started", "m-1");
+  event(run, -1, "limit_applied", "m-1");
+  event(run, 0, "parked", "m-1");
+  event(run, 40.5, "unparked", "m-1");
+  run.decisions.back()["after_ms"] = 500.0;  // decided at 40
+  event(run, 60, "parked", "m-1");
+  event(run, 90, "gone", "m-1");
+  const ModelCost cost = cost_of(run, "m", {0.3, 0.3, 1.0}, {});
+  EXPECT_NEAR(cost.cpu_seconds, 20 * 0.3, 1e-9);
+  EXPECT_NEAR(cost.boost_cpu_seconds, 0.0, 1e-9) << "before the window";
+}
+
 TEST(Cost, ARaisedLimitIsReserved) {
   RunFiles run = window(0, 100);
   event(run, -2, "replica_started", "m-1");

@@ -92,6 +92,33 @@ TEST(Results, SupplyStartsAndDecisions) {
   EXPECT_EQ(m.decisions.clipped, 1);
 }
 
+TEST(Results, AReplicaFromTheWarmPoolIsAStartOfItsOwn) {
+  RunFiles files = small();
+  const std::string model = judge_run(files).models.at(0).model;
+  const auto add = [&](double at, const char* event, double after_ms) {
+    files.decisions.push_back({{"unix_s", at},
+                               {"event", event},
+                               {"model", model},
+                               {"replica", "m-2"},
+                               {"after_ms", after_ms}});
+  };
+  add(files.measured_from + 20, "parked", 1.0);
+  add(files.measured_from + 21, "unparked", 4.0);
+  add(files.measured_from + 21.1, "first_answer", 104.0);
+  files.decisions.push_back({{"unix_s", files.measured_from + 22},
+                             {"event", "unparked"},
+                             {"model", model},
+                             {"replica", "m-2"}});  // not by a decision: no start
+  const ModelResult m = judge_run(files).models.at(0);
+  ASSERT_EQ(m.starts.size(), 3U);
+  EXPECT_FALSE(m.starts[1].from_pool);
+  EXPECT_DOUBLE_EQ(*m.starts[1].first_answer_ms, 300.0) << "the cold start's stays";
+  EXPECT_TRUE(m.starts[2].from_pool);
+  EXPECT_EQ(m.starts[2].replica, "m-2");
+  EXPECT_DOUBLE_EQ(*m.starts[2].ready_ms, 4.0);
+  EXPECT_DOUBLE_EQ(*m.starts[2].first_answer_ms, 104.0);
+}
+
 TEST(Results, AHalfWrittenLastLineIsNoGap) { EXPECT_THAT(small().gaps, IsEmpty()); }
 
 TEST(Results, AFolderWithoutARunIsNotFound) {

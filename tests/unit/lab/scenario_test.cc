@@ -75,6 +75,23 @@ TEST(Scenario, ReadsModelsWithDefaults) {
   EXPECT_EQ(f.arrivals_json, R"({"kind":"gamma","cv":2})");
 }
 
+TEST(Scenario, AWarmPoolIsOutsideTheBoundsOfWhatServes) {
+  Scenario s = read_scenario_text(
+      with(kSmall, "cpu_request: 0.2", "cpu_request: 0.2\n    warm_pool: 5"), "s.yaml");
+  EXPECT_EQ(s.models[0].warm_pool, 5);
+  EXPECT_EQ(s.models[0].max_warm_pool, 5);
+  EXPECT_EQ(s.models[1].max_warm_pool, 0) << "not scaled: it stays as it is";
+  const BudgetCheck without = check_budget(read_scenario_text(kSmall, "s.yaml"), 4.0);
+  const BudgetCheck budget = check_budget(s, 4.0);
+  EXPECT_DOUBLE_EQ(budget.needed, without.needed) << "who is parked uses no CPU";
+  EXPECT_THAT(budget.arithmetic, HasSubstr("5 parked m: memory, no CPU"));
+  EXPECT_THAT(error_of(with(kSmall, "cpu_request: 0.2", "cpu_request: 0.2\n    warm_pool: 65")),
+              HasSubstr("warm_pool"));
+  EXPECT_THAT(error_of(with(with(kSmall, "cpu_request: 0.2", "cpu_request: 0.2\n    warm_pool: 2"),
+                            "max_cpu: 0.8", "max_warm_pool: 1")),
+              HasSubstr("warm_pool <= max_warm_pool"));
+}
+
 TEST(Scenario, LabelsOfStrategies) {
   const Scenario s = read_scenario_text(kSmall, "s.yaml");
   EXPECT_EQ(s.strategy("eager").kind, "horizontal");

@@ -332,6 +332,31 @@ TEST(WorkerCore, AGatewayThatFallsSilentIsLeft) {
   EXPECT_EQ(d.hangups, 1);
 }
 
+TEST(WorkerCore, APauseIsNotTakenForTheGatewaysSilence) {
+  Driver d(options_for(1));
+  d.register_and_load();
+  d.pass(seconds(2));
+  d.now += std::chrono::hours(1);  // parked: no tick in all that time
+  d.core.tick(d.now);
+  d.take();
+  EXPECT_EQ(d.hangups, 0);
+  d.pass(seconds(12));
+  EXPECT_EQ(d.hangups, 0) << "the gateway has the time to speak";
+  d.pass(seconds(15));
+  EXPECT_EQ(d.hangups, 1) << "which it did not use";
+}
+
+TEST(WorkerCore, APauseWithoutAGatewayIsNotTakenForItsAbsence) {
+  Driver d(options_for(1));
+  d.register_and_load();
+  d.disconnect();
+  d.now += std::chrono::hours(1);
+  d.core.tick(d.now);
+  d.take();
+  EXPECT_FALSE(d.exit);
+  EXPECT_EQ(d.dials, 2) << "it dials in again";
+}
+
 TEST(WorkerCore, ARefusedTokenEndsItWithStatusThree) {
   Driver d(options_for(1));
   d.connect();
