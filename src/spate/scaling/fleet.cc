@@ -272,14 +272,18 @@ int Fleet::count(Phase state) const {
 }
 
 int Fleet::live() const { return static_cast<int>(replicas_.size()) - count(Phase::Draining); }
-int Fleet::serving() const { return count(Phase::Ready) + count(Phase::Unparking); }
+int Fleet::serving() const {
+  return static_cast<int>(std::count_if(replicas_.begin(), replicas_.end(), [](const Replica& r) {
+    return r.state == Phase::Ready || (r.state == Phase::Unparking && r.connected);
+  }));
+}
 int Fleet::pooled() const { return count(Phase::Parking) + count(Phase::Parked); }
 
 // The pool is filled once enough replicas serve: what is needed now is not held up by it.
 int Fleet::missing() const {
   if (shutting_down_) return 0;
   if (serving() >= wanted_) return std::max(0, wanted_ + pool_ - live());
-  return std::max(0, wanted_ - serving() - count(Phase::Starting));
+  return std::max(0, wanted_ - live() + pooled());
 }
 
 std::vector<Action> Fleet::reconcile(TimePoint now) {
@@ -370,16 +374,18 @@ void Fleet::retire_surplus(TimePoint now, std::vector<Action>& actions) {
   }
 }
 
-// Starting ones first (the newest); then, when more serve than are wanted, the ready one with the
-// fewest requests in flight; else the newest of the pool. Requires one that is not draining.
+// Starting ones first (the newest); then, when more serve than are wanted, one that is only
+// waking, or the ready one with the fewest requests in flight; else the newest of the pool.
+// Requires one that is not draining.
 Fleet::Replica* Fleet::choose_victim() {
   const bool too_many_serve = serving() > wanted_;
   const auto rank = [&](const Replica& r) {
     switch (r.state) {
       case Phase::Starting:
-        return 3;
-      case Phase::Ready:
+        return 4;
       case Phase::Unparking:
+        return too_many_serve || !r.connected ? 3 : 0;
+      case Phase::Ready:
         return too_many_serve ? 2 : 0;
       case Phase::Parking:
       case Phase::Parked:

@@ -50,15 +50,14 @@ void Fleet::unpark(TimePoint now, Replica& replica, std::vector<Action>& actions
 // requests in flight, the newest of equals. Its limit is in force by then, so that nothing is
 // left to do when it is needed again.
 void Fleet::fill_pool(TimePoint now, std::vector<Action>& actions) {
-  while (serving() > wanted_ && pooled() < pool_) {
+  while (count(Phase::Ready) > wanted_ && pooled() < pool_) {
     Replica* best = nullptr;
     for (auto& replica : replicas_) {
       if (replica.state != Phase::Ready) continue;
-      if (!has_limit(replica) || std::abs(replica.limit_in_force - cpu_limit_) > kCpuSlack)
-        continue;
       if (best == nullptr || replica.in_flight <= best->in_flight) best = &replica;
     }
-    if (best == nullptr) return;
+    if (best == nullptr || !has_limit(*best)) return;
+    if (std::abs(best->limit_in_force - cpu_limit_) > kCpuSlack) return;
     actions.push_back(
         {.kind = Action::Kind::Park, .model = settings_.name, .replica_id = best->id});
     best->was_stable = now - best->state_since >= options_.stable_after;
