@@ -25,7 +25,8 @@
 //   parked (paused; memory, no CPU). Replicas are alike: when fewer serve than are wanted, parked
 //   ones are taken first; when more serve, they are parked while the pool is short, and only
 //   then drained and stopped. The pool is filled once enough serve, so that what is needed now
-//   does not share the machine with what may be needed later. Bounds and the CPU ceiling are of
+//   does not share the machine with what may be needed later; refilled, once those taken from it
+//   have answered, or after a second. Bounds and the CPU ceiling are of
 //   the serving ones.
 //
 // Threads: one at a time.

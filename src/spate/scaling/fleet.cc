@@ -280,9 +280,9 @@ int Fleet::serving() const {
 int Fleet::pooled() const { return count(Phase::Parking) + count(Phase::Parked); }
 
 // The pool is filled once enough replicas serve: what is needed now is not held up by it.
-int Fleet::missing() const {
+int Fleet::missing(TimePoint now) const {
   if (shutting_down_) return 0;
-  if (serving() >= wanted_) return std::max(0, wanted_ + pool_ - live());
+  if (serving() >= wanted_ && now >= refill_at()) return std::max(0, wanted_ + pool_ - live());
   return std::max(0, wanted_ - live() + pooled());
 }
 
@@ -347,7 +347,7 @@ void Fleet::expire(TimePoint now, std::vector<Action>& actions) {
 
 void Fleet::start_missing(TimePoint now, std::vector<Action>& actions) {
   if (now < start_allowed_at_) return;
-  for (int left = missing(); left > 0; --left) {
+  for (int left = missing(now); left > 0; --left) {
     Replica replica;
     replica.id = fmt::format("{}-{}", settings_.name, next_number_++);
     replica.created = now;
@@ -452,7 +452,10 @@ TimePoint Fleet::next_wakeup() const {
       next = std::min(next, replica.limit_retry_at);
     }
   }
-  if (missing() > 0) next = std::min(next, start_allowed_at_);
+  if (missing(TimePoint::max()) > 0) {
+    const bool for_pool = serving() >= wanted_;
+    next = std::min(next, for_pool ? std::max(start_allowed_at_, refill_at()) : start_allowed_at_);
+  }
   return next;
 }
 

@@ -109,10 +109,12 @@ class Fleet {
   void set_limits(TimePoint now, std::vector<Action>& actions);
   void retire(TimePoint now, Replica& replica, Duration grace, std::vector<Action>& actions);
   int count(Phase state) const;
-  int live() const;     // all but draining ones
-  int serving() const;  // ready, or about to be within moments
-  int pooled() const;   // parked, or about to be
-  int missing() const;  // to be started now
+  int live() const;                  // all but draining ones
+  int serving() const;               // ready, or about to be within moments
+  int pooled() const;                // parked, or about to be
+  int missing(TimePoint now) const;  // to be started now
+  // When what has just been taken from the pool will have answered; not in the way until then.
+  TimePoint refill_at() const;
   bool has_limit(const Replica& replica) const;
   double reserved(const Replica& replica) const;
   ReplicaView view(const Replica& replica) const;

@@ -10,6 +10,8 @@ namespace spate::scaling {
 namespace {
 
 constexpr double kCpuSlack = 1e-9;
+// A replica taken from the pool for which no request comes holds up the refill no longer than this.
+constexpr Duration kFirstAnswerWait = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -64,6 +66,17 @@ void Fleet::fill_pool(TimePoint now, std::vector<Action>& actions) {
     move(*best, Phase::Parking, now);
     best->deadline = now + options_.drain_grace;
   }
+}
+
+TimePoint Fleet::refill_at() const {
+  TimePoint at{};
+  for (const auto& replica : replicas_) {
+    const bool came = replica.state == Phase::Ready || replica.state == Phase::Unparking;
+    if (came && replica.from_pool && !replica.answered) {
+      at = std::max(at, replica.wanted_at + kFirstAnswerWait);
+    }
+  }
+  return at;
 }
 
 void Fleet::parked(TimePoint at, Replica& replica) {
