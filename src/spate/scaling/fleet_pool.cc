@@ -97,7 +97,7 @@ void Fleet::unparked(TimePoint at, Replica& replica) {
       replica.state != Phase::Parking) {
     return;
   }
-  const bool asked = replica.state == Phase::Unparking;
+  const bool asked = replica.state == Phase::Unparking && replica.from_pool;
   note(at, "unparked", replica, asked ? std::optional(at - replica.wanted_at) : std::nullopt);
   if (replica.connected) {
     move(replica, Phase::Ready, at);

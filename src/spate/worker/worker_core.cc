@@ -304,9 +304,10 @@ void WorkerCore::exit(int status, std::string reason) {
 void WorkerCore::tick(TimePoint now) {
   if (exited_) return;
   if (const Duration gap = now - std::exchange(seen_at_, now); gap >= options_.pause_noticed) {
-    heard_at_ += gap;
-    dialed_at_ += gap;
-    absent_since_ += gap;
+    // What came right after the pause has set its time already.
+    for (TimePoint* since : {&heard_at_, &dialed_at_, &absent_since_}) {
+      *since = std::min(*since + gap, now);
+    }
   }
   if (now >= limit_check_at_) {
     limit_check_at_ = now + options_.limit_check_interval;

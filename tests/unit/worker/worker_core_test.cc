@@ -346,6 +346,20 @@ TEST(WorkerCore, APauseIsNotTakenForTheGatewaysSilence) {
   EXPECT_EQ(d.hangups, 1) << "which it did not use";
 }
 
+TEST(WorkerCore, WhatIsHeardRightAfterAPauseIsNotOutdoneByIt) {
+  Driver d(options_for(1));
+  d.register_and_load();
+  d.pass(seconds(2));
+  d.now += std::chrono::hours(1);
+  d.frame(wire::Ping{});  // read before the time is looked at
+  d.core.tick(d.now);
+  d.take();
+  d.pass(seconds(14));
+  EXPECT_EQ(d.hangups, 0);
+  d.pass(seconds(2));
+  EXPECT_EQ(d.hangups, 1) << "15 s of silence count as ever";
+}
+
 TEST(WorkerCore, APauseWithoutAGatewayIsNotTakenForItsAbsence) {
   Driver d(options_for(1));
   d.register_and_load();
