@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -95,6 +96,9 @@ Status ControlLoop::State::start() {
   actuator.set_event_handler([weak = weak_from_this()](const scaling::ReplicaEvent& event) {
     const auto self = weak.lock();
     if (!self || self->stopped) return;
+    for (const auto& [phase, ms] : event.phases) {
+      self->start_phases[event.replica_id][phase] = std::round(ms * 1000.0) / 1000.0;
+    }
     self->replica_event(event);
   });
   // Workers that were there before the handler was.
@@ -127,9 +131,10 @@ void ControlLoop::State::worker_event(const WorkerEvent& event) {
       autoscaler->worker_registered(now, worker.replica_id, worker.model);
       break;
     case WorkerEvent::Kind::Ready:
-      start_phases[worker.replica_id] = {{"exec_to_main_ms", rounded_ms(worker.exec_to_main)},
-                                         {"load_ms", rounded_ms(worker.load)},
-                                         {"warm_up_ms", rounded_ms(worker.warm_up)}};
+      // Behind what its engine took, if it said so.
+      start_phases[worker.replica_id].update({{"exec_to_main_ms", rounded_ms(worker.exec_to_main)},
+                                              {"load_ms", rounded_ms(worker.load)},
+                                              {"warm_up_ms", rounded_ms(worker.warm_up)}});
       autoscaler->worker_ready(now, worker.replica_id, worker.model);
       break;
     case WorkerEvent::Kind::FirstAnswer:

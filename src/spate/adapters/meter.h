@@ -25,6 +25,10 @@ struct ComponentReading {
   std::uint64_t private_bytes = 0;  // resident and not shared with a file
   std::uint64_t cfs_periods = 0;
   std::uint64_t cfs_throttled_periods = 0;
+  // Pressure stall: time in which something of it wanted a CPU (memory) and had to wait. Where the
+  // kernel tells it: control groups of version 2.
+  std::optional<double> cpu_stalled_s{};
+  std::optional<double> memory_stalled_s{};
 };
 
 class Meter {

@@ -16,6 +16,8 @@ constexpr const char* kCpuSeconds = "spate_component_cpu_seconds_total";
 constexpr const char* kMemory = "spate_component_memory_bytes";
 constexpr const char* kPrivate = "spate_component_private_memory_bytes";
 constexpr const char* kThrottled = "spate_component_throttled_periods_total";
+constexpr const char* kCpuStalled = "spate_component_cpu_stalled_seconds_total";
+constexpr const char* kMemoryStalled = "spate_component_memory_stalled_seconds_total";
 
 }  // namespace
 
@@ -79,9 +81,9 @@ void ScalingMetrics::update_components() {
   for (auto& [key, component] : components_) component.seen = false;
   for (const auto& reading : loop_.last_components()) {
     Component& c = components_[reading.component + "/" + reading.replica];
+    const Labels labels{
+        {"component", reading.component}, {"model", reading.model}, {"replica", reading.replica}};
     if (c.cpu_seconds == nullptr) {
-      const Labels labels{
-          {"component", reading.component}, {"model", reading.model}, {"replica", reading.replica}};
       c.cpu_seconds = &metrics_.counter(kCpuSeconds, "CPU time a component has used.", labels);
       c.memory = &metrics_.gauge(kMemory, "Resident memory of a component.", labels);
       c.private_memory = &metrics_.gauge(
@@ -94,6 +96,20 @@ void ScalingMetrics::update_components() {
     c.memory->Set(static_cast<double>(reading.memory_bytes));
     c.private_memory->Set(static_cast<double>(reading.private_bytes));
     telemetry::advance_to(*c.throttled, static_cast<double>(reading.cfs_throttled_periods));
+    if (reading.cpu_stalled_s) {
+      if (c.cpu_stalled == nullptr) {
+        c.cpu_stalled = &metrics_.counter(
+            kCpuStalled, "Time in which something of a component waited for a CPU.", labels);
+      }
+      telemetry::advance_to(*c.cpu_stalled, *reading.cpu_stalled_s);
+    }
+    if (reading.memory_stalled_s) {
+      if (c.memory_stalled == nullptr) {
+        c.memory_stalled = &metrics_.counter(
+            kMemoryStalled, "Time in which something of a component waited for memory.", labels);
+      }
+      telemetry::advance_to(*c.memory_stalled, *reading.memory_stalled_s);
+    }
   }
   std::erase_if(components_, [&](const auto& entry) {
     const Component& c = entry.second;
@@ -102,6 +118,8 @@ void ScalingMetrics::update_components() {
     metrics_.remove(kMemory, *c.memory);
     metrics_.remove(kPrivate, *c.private_memory);
     metrics_.remove(kThrottled, *c.throttled);
+    if (c.cpu_stalled != nullptr) metrics_.remove(kCpuStalled, *c.cpu_stalled);
+    if (c.memory_stalled != nullptr) metrics_.remove(kMemoryStalled, *c.memory_stalled);
     return true;
   });
 }

@@ -36,6 +36,8 @@ class ScalingMetrics {
     telemetry::Gauge* memory = nullptr;
     telemetry::Gauge* private_memory = nullptr;
     telemetry::Counter* throttled = nullptr;
+    telemetry::Counter* cpu_stalled = nullptr;  // once the kernel tells it
+    telemetry::Counter* memory_stalled = nullptr;
     bool seen = false;
   };
 

@@ -13,10 +13,9 @@
 
 #include "spate/adapters/control_loop.h"
 #include "spate/adapters/external_strategy.h"
-#include "spate/adapters/process_actuator.h"
-#include "spate/adapters/resource_monitor.h"
 #include "spate/adapters/scaling_metrics.h"
 #include "spate/app/command.h"
+#include "spate/app/gateway_backend.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/base/log.h"
@@ -79,21 +78,6 @@ std::unique_ptr<scaling::Strategy> make_strategy(const gateway::GatewayConfig& c
       .make(config.strategy.name, options, file + ": strategy.name");
 }
 
-adapters::ProcessActuator::Options actuator_options(const gateway::GatewayConfig& config,
-                                                    const std::string& address) {
-  if (config.actuator.kind != "process") {
-    throw ConfigError("actuator.kind: expected process, got \"" + config.actuator.kind + "\"");
-  }
-  adapters::ProcessActuator::Options o;
-  o.run_id = config.run_id;
-  o.run_dir = config.run_dir;
-  o.worker_command = {std::filesystem::read_symlink("/proc/self/exe").string(), "worker"};
-  o.gateway_address = address;
-  o.token_file = config.token_file;
-  o.limits = config.actuator.limits;
-  return o;
-}
-
 template <class T>
 T required(Result<T> result) {
   if (!result) throw ConfigError(result.error().message);
@@ -132,25 +116,25 @@ class Gateway {
         server_(loop, clock_, config_),
         signals_(loop, SIGTERM, SIGINT) {
     required(server_.start());
-    actuator_ = required(adapters::ProcessActuator::create(
-        loop, clock_, actuator_options(config_, server_.worker_address()),
-        [this](const std::string& replica, double cpus, bool duty_cycle) {
+    backend_ = make_backend(
+        loop, clock_, config_,
+        gateway::read_backend_config(std::filesystem::path(file), config_.run_id),
+        server_.worker_address(), [this](const std::string& replica, double cpus, bool duty_cycle) {
           server_.announce_cpu_limit(replica, cpus, duty_cycle);
-        }));
-    if (!actuator_->limit_note().empty()) {
-      spdlog::warn("CPU limits are kept by {}: {}",
-                   scaling::to_string(actuator_->limit_mechanism()), actuator_->limit_note());
+        });
+    scaling::Actuator& actuator = backend_->actuator();
+    if (!backend_->limit_note().empty()) {
+      spdlog::warn("CPU limits are kept by {}: {}", scaling::to_string(actuator.limit_mechanism()),
+                   backend_->limit_note());
     }
-    monitor_ = std::make_unique<adapters::ResourceMonitor>(
-        config_.run_dir / "components",
-        [this](const std::string& replica) { return actuator_->cgroup(replica); });
     adapters::ControlLoop::Options options;
     options.run_dir = config_.run_dir;
-    control_ = std::make_unique<adapters::ControlLoop>(clock_, server_, *actuator_, *monitor_,
+    control_ = std::make_unique<adapters::ControlLoop>(clock_, server_, actuator, backend_->meter(),
                                                        std::move(autoscaler_), options);
     serving_metrics_ = std::make_unique<gateway::GatewayMetrics>(metrics_, server_);
     scaling_metrics_ = std::make_unique<adapters::ScalingMetrics>(
-        metrics_, *control_, std::string(scaling::to_string(actuator_->limit_mechanism())));
+        metrics_, *control_,
+        std::string(scaling::to_string(backend_->actuator().limit_mechanism())));
     process_metrics_ = std::make_unique<telemetry::ProcessMetrics>(metrics_);
     server_.set_end_handler(
         [this](std::string_view model, gateway::Outcome outcome, Duration latency) {
@@ -160,7 +144,7 @@ class Gateway {
         loop, {.host = config_.http.host, .port = config_.http.port}));
     add_routes();
     required(control_->start());
-    write_state();
+    announce();
     signals_.async_wait([this](const boost::system::error_code& error, int number) {
       if (!error) end(number);
     });
@@ -208,19 +192,26 @@ class Gateway {
     out["run_id"] = config_.run_id;
     out["strategy"] = config_.strategy.name;
     out["healthy"] = server_.healthy();
-    out["limit_mechanism"] = scaling::to_string(actuator_->limit_mechanism());
+    out["limit_mechanism"] = scaling::to_string(backend_->actuator().limit_mechanism());
+    out["backend"] = backend_->description();
     out["workers"] = Json::array();
     for (const auto& worker : server_.workers()) out["workers"].push_back(worker_json(worker));
     return out;
   }
 
-  void write_state() {
-    const Json state = {{"pid", ::getpid()},
-                        {"http_port", http_->port()},
-                        {"limit_mechanism", scaling::to_string(actuator_->limit_mechanism())},
-                        {"limit_note", actuator_->limit_note()},
-                        {"started_unix_s", to_unix_s(clock_.wall_now())}};
-    required(write_file(config_.run_dir / "gateway.state.json", state.dump(1) + "\n"));
+  Status write_state() {
+    const Json state = {
+        {"pid", ::getpid()},
+        {"http_port", http_->port()},
+        {"limit_mechanism", scaling::to_string(backend_->actuator().limit_mechanism())},
+        {"limit_note", backend_->limit_note()},
+        {"backend", backend_->description()},
+        {"started_unix_s", to_unix_s(clock_.wall_now())}};
+    return write_file(config_.run_dir / "gateway.state.json", state.dump(1) + "\n");
+  }
+
+  void announce() {
+    required(write_state());
     spdlog::info("HTTP on {}:{}, workers dial {}, strategy {}", config_.http.host, http_->port(),
                  server_.worker_address(), config_.strategy.name);
   }
@@ -235,8 +226,12 @@ class Gateway {
           spdlog::error("some workers did not leave in time");
           status_ = 1;
         }
-        if (const Status removed = actuator_->remove_groups(); !removed) {
+        if (const Status removed = backend_->tidy(); !removed) {
           spdlog::warn("{}", removed.error().message);
+        }
+        // By now it is known by what containers are measured.
+        if (const Status written = write_state(); !written) {
+          spdlog::warn("{}", written.error().message);
         }
         http_->close();
         loop_.stop();
@@ -251,8 +246,7 @@ class Gateway {
       std::make_shared<adapters::ExternalFaults>();
   std::unique_ptr<scaling::Autoscaler> autoscaler_;  // until the control loop has it
   gateway::Server server_;
-  std::unique_ptr<adapters::ProcessActuator> actuator_;
-  std::unique_ptr<adapters::ResourceMonitor> monitor_;
+  std::unique_ptr<GatewayBackend> backend_;
   std::unique_ptr<adapters::ControlLoop> control_;
   telemetry::Metrics metrics_;
   std::unique_ptr<gateway::GatewayMetrics> serving_metrics_;
@@ -260,6 +254,7 @@ class Gateway {
   std::unique_ptr<telemetry::ProcessMetrics> process_metrics_;
   std::unique_ptr<telemetry::HttpServer> http_;
   boost::asio::signal_set signals_;
+  const double started_unix_s_ = to_unix_s(clock_.wall_now());
   bool ending_ = false;
   int status_ = 0;
 };

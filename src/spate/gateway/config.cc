@@ -6,6 +6,7 @@
 #include <set>
 
 #include "spate/base/config_error.h"
+#include "spate/gateway/backend_config.h"
 
 namespace spate::gateway {
 
@@ -203,9 +204,9 @@ std::string_view to_string(DispatchPolicy policy) {
 
 GatewayConfig read_gateway_config(const ConfigReader& reader) {
   reader.allow_only({"broker", "run_id", "run_dir", "worker_listen", "token_file", "http",
-                     "single_topic", "single_topic_routes", "strategy", "actuator", "models",
-                     "max_clock_difference_ms", "answer_unknown_models", "shutdown_grace_s",
-                     "heartbeat_timeout_s"});
+                     "single_topic", "single_topic_routes", "strategy", "actuator", "backend",
+                     "models", "max_clock_difference_ms", "answer_unknown_models",
+                     "shutdown_grace_s", "heartbeat_timeout_s"});
   GatewayConfig config;
   if (const auto node = reader.find("broker")) config.broker = read_broker(*node);
   config.run_id = read_name(reader.at("run_id"));
@@ -228,6 +229,8 @@ GatewayConfig read_gateway_config(const ConfigReader& reader) {
                                        {"auto", "cgroup", "duty_cycle", "none"});
     config.actuator.options_json = json_or_empty(*node, "options");
   }
+  // Read by who starts the workers: gateway/backend_config.h.
+  if (const auto node = reader.find("backend")) (void)read_backend_config(*node, config.run_id);
   std::set<std::string> names;
   for (const ConfigReader& node : reader.at("models").list()) {
     config.models.push_back(read_model(node));

@@ -60,6 +60,8 @@ json container_body(const ContainerSpec& spec) {
                {"Labels", spec.labels},
                {"StopTimeout", spec.stop_timeout_s},
                {"HostConfig", std::move(host)}};
+  if (!spec.entrypoint.empty()) body["Entrypoint"] = spec.entrypoint;
+  if (!spec.health_check) body["Healthcheck"] = {{"Test", {"NONE"}}};
   if (!exposed.empty()) body["ExposedPorts"] = std::move(exposed);
   if (!spec.user.empty()) body["User"] = spec.user;
   if (!spec.network.empty() && !spec.network_aliases.empty()) {
@@ -343,6 +345,20 @@ void DockerClient::create_network(const std::string& name,
 
 void DockerClient::remove_network(const std::string& name, Done done) {
   impl_->call("DELETE", "/networks/" + name, nullptr, {204, 404}, std::move(done));
+}
+
+void DockerClient::list_networks(const std::vector<std::string>& labels,
+                                 Handler<std::vector<NetworkInfo>> done) {
+  impl_->query<std::vector<NetworkInfo>>(
+      "GET", "/networks?filters=" + percent_encode(label_filter(labels).dump()), nullptr, {200},
+      [](const json& answer) {
+        std::vector<NetworkInfo> out;
+        for (const auto& entry : answer) {
+          out.push_back({entry.value("Name", ""), string_map(entry.value("Labels", json()))});
+        }
+        return out;
+      },
+      std::move(done), impl_->options.timeout);
 }
 
 void DockerClient::set_following_handler(std::function<void()> handler) {

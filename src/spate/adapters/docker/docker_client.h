@@ -44,7 +44,9 @@ struct Mount {
 struct ContainerSpec {
   std::string name;
   std::string image;
-  std::vector<std::string> command;  // arguments of the image's entry point
+  std::vector<std::string> entrypoint;  // empty = the image's
+  std::vector<std::string> command;     // arguments of the entry point
+  bool health_check = false;            // keep the image's; each check is a process of its own
   std::map<std::string, std::string> environment;
   std::map<std::string, std::string> labels;
   std::vector<Mount> mounts;
@@ -71,6 +73,11 @@ struct ContainerInfo {
   bool out_of_memory = false;  // inspect only: the kernel killed it for its memory limit
   std::string error;           // inspect only: why the engine could not start it
   std::string started_at;      // inspect only; RFC 3339
+};
+
+struct NetworkInfo {
+  std::string name;
+  std::map<std::string, std::string> labels;
 };
 
 // One entry of the engine's event stream, of a container.
@@ -111,7 +118,7 @@ class DockerClient {
   // Also removes its anonymous volumes. Success when it is gone already.
   void remove(const std::string& id, bool force, Done done);
   void inspect(const std::string& id, Handler<ContainerInfo> done);
-  // Containers in any state that carry every one of `labels` ("key=value").
+  // Containers in any state that carry every one of `labels` ("key=value", or "key").
   void list(const std::vector<std::string>& labels, Handler<std::vector<ContainerInfo>> done);
   // The last `lines` lines of its standard output and error.
   void logs(const std::string& id, int lines, Handler<std::string> done);
@@ -120,6 +127,8 @@ class DockerClient {
   void create_network(const std::string& name, const std::map<std::string, std::string>& labels,
                       Done done);                           // success when it exists
   void remove_network(const std::string& name, Done done);  // success when it is gone
+  void list_networks(const std::vector<std::string>& labels,
+                     Handler<std::vector<NetworkInfo>> done);
 
   // Streams events of containers that carry every one of `labels`, until the engine goes away
   // (`ended` says why; call again) or the client is destroyed. One stream per client.
