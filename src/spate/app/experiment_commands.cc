@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -96,6 +97,8 @@ int run_experiment(const Arguments& arguments) {
 
 void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
   auto& o = arguments->options;
+  const char* const host = std::getenv("DOCKER_HOST");
+  if (host != nullptr && std::string_view(host).starts_with("unix://")) o.docker_socket = host + 7;
   command.add_option("scenario", o.scenario, "Scenario file (docs/scenario.md)")
       ->required()
       ->type_name("SCENARIO.yaml");
@@ -118,6 +121,21 @@ void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) 
           },
           "Seed of the arrivals and of the order of runs. Default: the scenario's")
       ->type_name("N");
+  command
+      .add_option("--backend", o.backend,
+                  "Where broker, gateway, influx and workers run: process, or docker: each in a "
+                  "container of its own (docs/docker-backend.md). Default: process")
+      ->check(CLI::IsMember({"process", "docker"}))
+      ->type_name("WHERE");
+  command
+      .add_option("--image", o.image,
+                  "Image for --backend docker (scripts/image builds it). Default: spate:latest")
+      ->type_name("NAME");
+  command
+      .add_option("--docker-socket", o.docker_socket,
+                  "Socket of the Docker engine. Default: that of DOCKER_HOST when it is unix://, "
+                  "else /var/run/docker.sock")
+      ->type_name("PATH");
   command.add_flag("--remeasure", o.remeasure,
                    "Measure the capacity of one replica again instead of using what "
                    "var/capacity has for this model, CPU limit and machine");

@@ -84,10 +84,11 @@ bool accepts_connections(std::uint16_t port) {
 }
 
 std::string broker_config(const BrokerScenario& settings, std::uint16_t port,
-                          const std::filesystem::path& data, bool as_root) {
+                          const std::filesystem::path& data, bool as_root,
+                          const std::string& address) {
   std::string out = fmt::format(
       "# Written by spate; docs/guarantees.md says what each line is for.\n"
-      "listener {} 127.0.0.1\n"
+      "listener {} {}\n"
       "allow_anonymous true\n"
       "set_tcp_nodelay true\n"
       "max_inflight_messages 0\n"
@@ -98,7 +99,7 @@ std::string broker_config(const BrokerScenario& settings, std::uint16_t port,
       "log_dest stderr\n"
       "log_type error\nlog_type warning\nlog_type notice\nlog_type information\n"
       "log_timestamp_format %Y-%m-%dT%H:%M:%S\n",
-      port, settings.max_queued_bytes, settings.message_size_limit);
+      port, address, settings.max_queued_bytes, settings.message_size_limit);
   // Started as root it would change to a user that cannot write into the run's folder.
   if (as_root) out += "user root\n";
   if (settings.persistence == "off") return out + "persistence false\n";

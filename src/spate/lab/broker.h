@@ -35,7 +35,8 @@ BrokerAddress parse_broker_url(const std::string& url, const std::filesystem::pa
 
 // The mosquitto.conf of our own broker.
 std::string broker_config(const BrokerScenario& settings, std::uint16_t port,
-                          const std::filesystem::path& data, bool as_root);
+                          const std::filesystem::path& data, bool as_root,
+                          const std::string& address = "127.0.0.1");
 
 // Starts mosquitto as the supervisor's child "broker", its files in `folder`, its log in `log`,
 // and returns when it accepts connections. NotFound names the package to install.

@@ -14,6 +14,7 @@
 #include "spate/base/log.h"
 #include "spate/base/rng.h"
 #include "spate/lab/capacity.h"
+#include "spate/lab/container_components.h"
 #include "spate/lab/preflight.h"
 #include "spate/lab/runner.h"
 
@@ -115,6 +116,18 @@ Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
   return ok();
 }
 
+// What components in containers read of this machine's files.
+void add_paths(ContainerComponents& containers, const Experiment& experiment) {
+  for (const auto& m : experiment.scenario.models) {
+    containers.add_path(m.model);
+    containers.add_path(m.dataset);
+  }
+  for (const auto& [model, file] : experiment.expected) containers.add_path(file);
+  if (experiment.broker && !experiment.broker->password_file.empty()) {
+    containers.add_path(experiment.broker->password_file);
+  }
+}
+
 Status write_experiment(const CompareOptions& options, const Experiment& experiment) {
   const Json record{{"schema", 1},
                     {"scenario", experiment.scenario.name},
@@ -170,6 +183,23 @@ CompareOutcome compare(const CompareOptions& given) {
     printer.say(fmt::format("ended {} processes that a killed run had left ({})",
                             swept.ended.size(), swept.folder.string()));
   }
+  std::unique_ptr<Components> components;
+  ContainerComponents* containers = nullptr;
+  if (options.backend == "docker") {
+    auto made = std::make_unique<ContainerComponents>(
+        loop, ContainerOptions{.socket = options.docker_socket, .image = options.image});
+    std::vector<std::string> swept;
+    if (const Status s = made->begin(swept); !s) {
+      throw ConfigError("--backend docker: " + s.error().message);
+    }
+    if (!swept.empty()) {
+      printer.say(fmt::format("removed what a killed run had left: {}", fmt::join(swept, ", ")));
+    }
+    containers = made.get();
+    components = std::move(made);
+  } else {
+    components = make_process_components(loop, supervisor, experiment.program);
+  }
   CompareOutcome out;
   out.directory = options.out;
   std::string broker_version;
@@ -183,6 +213,7 @@ CompareOutcome compare(const CompareOptions& given) {
     for (const auto& warning : warnings) spdlog::warn("{}", warning);
   }
   experiment.versions = {{"spate", options.version}, {"kernel", experiment.machine.kernel}};
+  if (containers != nullptr) experiment.versions["engine"] = containers->description()["engine"];
   Status ready = prepare(loop, supervisor, printer, options, experiment);
   if (ready) ready = write_experiment(options, experiment);
   if (!ready) {
@@ -191,7 +222,8 @@ CompareOutcome compare(const CompareOptions& given) {
     return out;
   }
 
-  Runner runner(loop, supervisor, printer, experiment);
+  if (containers) add_paths(*containers, experiment);
+  Runner runner(loop, *components, printer, experiment);
   const int total = static_cast<int>(options.strategies.size()) * options.repetitions;
   for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
     for (const auto& label : order_of(options.strategies, experiment.scenario.seed, repetition)) {

@@ -72,9 +72,9 @@ struct Runner::Active {
   ProgressView view;
 };
 
-Runner::Runner(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
+Runner::Runner(LiveLoop& loop, Components& components, ProgressPrinter& printer,
                const Experiment& experiment)
-    : loop_(loop), supervisor_(supervisor), printer_(printer), experiment_(experiment) {}
+    : loop_(loop), components_(components), printer_(printer), experiment_(experiment) {}
 
 Status Runner::run(const RunSpec& spec) {
   const std::string folder = spec.directory.filename().string();
@@ -138,16 +138,13 @@ Status Runner::write_files(Active& active) {
 }
 
 Status Runner::bring_up(Active& active) {
+  if (const Status s = components_.begin_run(active.paths, active.run_id); !s) return s;
   if (experiment_.broker) {
     active.broker = *experiment_.broker;
   } else {
-    auto broker = start_broker(loop_, supervisor_, experiment_.scenario.broker,
-                               active.paths.directory / kBroker, active.paths.log(kBroker));
+    auto broker = components_.start_broker(experiment_.scenario.broker);
     if (!broker) return broker.error();
     active.broker = std::move(broker).value();
-    const Status noted = write_file(active.paths.directory / "components/broker.pid",
-                                    fmt::format("{}\n", supervisor_.pid_of(kBroker)));
-    if (!noted) return noted;
   }
   if (const Status s = start_gateway(active); !s) return s;
   if (const Status s = wait_for_replicas(active); !s) return s;
@@ -156,59 +153,50 @@ Status Runner::bring_up(Active& active) {
 
 Status Runner::start_gateway(Active& active) {
   const auto config = active.paths.directory / "gateway.json";
-  if (const Status s =
-          write_file(config, gateway_json(experiment_.scenario, active.strategy, active.broker,
-                                          active.paths, active.run_id, experiment_.limits)
-                                     .dump(1) +
-                                 "\n");
-      !s) {
-    return s;
-  }
+  Json settings = gateway_json(experiment_.scenario, active.strategy, active.broker, active.paths,
+                               active.run_id, experiment_.limits);
+  components_.complete_gateway_settings(settings);
+  if (const Status s = write_file(config, settings.dump(1) + "\n"); !s) return s;
   const auto state = active.paths.directory / "gateway.state.json";
   std::error_code failed;
   std::filesystem::remove(state, failed);
-  adapters::ChildSpec spec;
-  spec.argv = {experiment_.program.string(), "gateway", "--config", config.string()};
-  spec.log_file = active.paths.log(kGateway);
-  if (const Status s = supervisor_.start(
-          kGateway, std::move(spec), [&](const adapters::ExitStatus&) { gateway_ended(active); });
+  if (const Status s =
+          components_.start(kGateway, {"gateway", "--config", config.string()},
+                            [&](const adapters::ExitStatus&) { gateway_ended(active); });
       !s) {
     return s;
   }
   const Waited waited = loop_.run_until(
       [&] {
-        return active.stopping || !supervisor_.running(kGateway) ||
+        return active.stopping || !components_.running(kGateway) ||
                std::filesystem::exists(state, failed);
       },
       kGatewayUp);
   if (waited == Waited::Interrupted) return Error{ErrorCode::Unavailable, "interrupted"};
-  if (waited == Waited::Done && supervisor_.running(kGateway)) return ok();
+  if (waited == Waited::Done && components_.running(kGateway)) return ok();
   return Error{ErrorCode::Unavailable, fmt::format("the gateway did not come up{}:\n{}",
                                                    waited == Waited::TimedOut ? " in time" : "",
                                                    tail_of(active.paths.log(kGateway)))};
 }
 
 void Runner::gateway_ended(Active& active) {
-  const auto status = supervisor_.exit_of(kGateway);
+  const auto status = components_.exit_of(kGateway);
   // Before its first health its end is an error of bring_up(); a stop is wanted.
-  if (active.stopping || !supervisor_.running(kInflux)) return;
+  if (active.stopping || !components_.running(kInflux)) return;
   const std::string how = status ? status->describe() : "unknown";
   active.problems.push_back("the gateway ended during the run: " + how);
   spdlog::warn("the gateway ended during the run ({}); starting it again", how);
   if (++active.gateway_restarts > kMostRestarts) {
     active.problems.push_back("the gateway ended too often; given up");
-    supervisor_.stop(kInflux, kInfluxGrace);
+    components_.stop(kInflux, kInfluxGrace);
     return;
   }
   // Its exit handler must return before another child of its name can start.
   loop_.clock().post([this, &active] {
     if (active.stopping) return;
-    adapters::ChildSpec spec;
-    spec.argv = {experiment_.program.string(), "gateway", "--config",
-                 (active.paths.directory / "gateway.json").string()};
-    spec.log_file = active.paths.log(kGateway);
-    const Status started = supervisor_.start(
-        kGateway, std::move(spec), [&](const adapters::ExitStatus&) { gateway_ended(active); });
+    const Status started = components_.start(
+        kGateway, {"gateway", "--config", (active.paths.directory / "gateway.json").string()},
+        [&](const adapters::ExitStatus&) { gateway_ended(active); });
     if (!started) active.problems.push_back(started.error().message);
   });
 }
@@ -224,9 +212,9 @@ Status Runner::wait_for_replicas(Active& active) {
     return true;
   };
   const Waited waited =
-      loop_.run_until([&] { return !supervisor_.running(kGateway) || ready(); }, kReplicasUp);
+      loop_.run_until([&] { return !components_.running(kGateway) || ready(); }, kReplicasUp);
   if (waited == Waited::Interrupted) return Error{ErrorCode::Unavailable, "interrupted"};
-  if (waited == Waited::Done && supervisor_.running(kGateway)) return ok();
+  if (waited == Waited::Done && components_.running(kGateway)) return ok();
   std::string missing;
   for (std::size_t i = 0; i < active.view.models.size(); ++i) {
     const auto& m = active.view.models[i];
@@ -249,12 +237,7 @@ Status Runner::start_influx(Active& active) {
       !s) {
     return s;
   }
-  adapters::ChildSpec spec;
-  spec.argv = {experiment_.program.string(), "influx", "--plan", plan.string()};
-  spec.log_file = active.paths.log(kInflux);
-  if (const Status s = supervisor_.start(kInflux, std::move(spec)); !s) return s;
-  return write_file(active.paths.directory / "components/influx.pid",
-                    fmt::format("{}\n", supervisor_.pid_of(kInflux)));
+  return components_.start(kInflux, {"influx", "--plan", plan.string()});
 }
 
 void Runner::watch_load(Active& active) {
@@ -262,19 +245,19 @@ void Runner::watch_load(Active& active) {
   const TimePoint begin = loop_.clock().now();
   const Duration limit = from_seconds(s.warm_up_s + s.duration_s + s.settle_s) + kInfluxSlack;
   active.view.phase = "preparing the load";
-  while (supervisor_.running(kInflux) && !loop_.interrupted()) {
+  while (components_.running(kInflux) && !loop_.interrupted()) {
     if (loop_.clock().now() - begin > limit) {
       active.problems.push_back("influx did not end in time");
       break;
     }
     read_progress(active.paths.directory, active.view);
     printer_.show(active.view, loop_.clock().now());
-    supervisor_.reap_orphans();
-    (void)loop_.run_until([&] { return !supervisor_.running(kInflux); }, std::chrono::seconds(1));
+    components_.tend();
+    (void)loop_.run_until([&] { return !components_.running(kInflux); }, std::chrono::seconds(1));
   }
   // An influx that is told to stop writes what it has.
-  supervisor_.stop(kInflux, kInfluxGrace);
-  const auto status = supervisor_.exit_of(kInflux);
+  components_.stop(kInflux, kInfluxGrace);
+  const auto status = components_.exit_of(kInflux);
   const bool summary = std::filesystem::exists(active.paths.directory / "influx.summary.json");
   if (!loop_.interrupted() && status && !status->success() && !summary) {
     active.problems.push_back(
@@ -285,11 +268,11 @@ void Runner::watch_load(Active& active) {
 void Runner::bring_down(Active& active) {
   active.stopping = true;
   active.view.phase = "ending";
-  supervisor_.stop(kInflux, kInfluxGrace);
-  supervisor_.stop(kGateway, kGatewayGrace);
-  supervisor_.stop(kBroker, kBrokerGrace);
-  for (const auto& words : supervisor_.end_all()) {
-    spdlog::warn("ended a process that was left over: {}", words);
+  components_.stop(kInflux, kInfluxGrace);
+  components_.stop(kGateway, kGatewayGrace);
+  components_.stop(kBroker, kBrokerGrace);
+  for (const auto& words : components_.end_all()) {
+    spdlog::warn("ended what was left over: {}", words);
   }
   std::error_code failed;
   std::filesystem::remove(active.paths.socket, failed);
@@ -299,6 +282,13 @@ Status Runner::write_record(Active& active, bool finished) {
   Json problems = active.problems;
   // A run whose supervisor was killed keeps this record, and is invalid by it.
   if (!finished) problems = Json::array({"the run did not finish"});
+  Json backend = components_.description();
+  // The gateway knows by what it measured.
+  if (const auto text = read_file(active.paths.directory / "gateway.state.json");
+      finished && text) {
+    const Json state = Json::parse(*text, nullptr, false);
+    if (state.is_object() && state.contains("backend")) backend.update(state["backend"]);
+  }
   const Json record{
       {"schema", 1},
       {"run", active.spec.directory.filename().string()},
@@ -314,6 +304,7 @@ Status Runner::write_record(Active& active, bool finished) {
       {"problems", problems},
       {"warnings", active.warnings},
       {"gateway_restarts", active.gateway_restarts},
+      {"backend", backend},
       {"broker",
        {{"host", active.broker.host},
         {"port", active.broker.port},

@@ -19,12 +19,12 @@
 #include <string>
 
 #include "spate/lab/broker.h"
+#include "spate/lab/components.h"
 #include "spate/lab/live_loop.h"
 #include "spate/lab/machine.h"
 #include "spate/lab/progress.h"
 #include "spate/lab/run_config.h"
 #include "spate/lab/scenario.h"
-#include "spate/lab/supervisor.h"
 
 namespace spate::lab {
 
@@ -49,7 +49,7 @@ struct RunSpec {
 class Runner {
  public:
   // Borrows everything.
-  Runner(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
+  Runner(LiveLoop& loop, Components& components, ProgressPrinter& printer,
          const Experiment& experiment);
 
   // Returns when everything of the run has ended. An error only when it could not begin (no
@@ -71,7 +71,7 @@ class Runner {
   Status write_record(Active& active, bool finished);
 
   LiveLoop& loop_;
-  Supervisor& supervisor_;
+  Components& components_;
   ProgressPrinter& printer_;
   const Experiment& experiment_;
 };
