@@ -191,7 +191,9 @@ Result<std::unique_ptr<ChildProcess>> ProcessActuator::State::spawn(const Replic
   for (const std::string& argument :
        {std::string("--model"), spec.model_path, std::string("--route"), spec.model,
         std::string("--replica"), id, std::string("--gateway"), options.gateway_address,
-        std::string("--token-file"), options.token_file, std::string("--mode"), spec.mode}) {
+        std::string("--token-file"), options.token_file, std::string("--mode"), spec.mode,
+        std::string("--metrics-host"), options.metrics_host, std::string("--metrics-port"),
+        std::string("0")}) {
     child.argv.push_back(argument);
   }
   // Huge pages for malloc: page faults are most of what loading a model costs.

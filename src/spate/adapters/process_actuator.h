@@ -43,6 +43,7 @@ class ProcessActuator final : public scaling::Actuator {
     std::string token_file{};
     // auto: cgroups, else duty cycle. cgroup: or refuse to start. duty_cycle. none: no limits.
     std::string limits = "auto";
+    std::string metrics_host = "127.0.0.1";  // where workers serve /metrics, on a free port each
     Duration cfs_period = std::chrono::milliseconds(100);  // see CgroupParent::Options
     std::filesystem::path proc_self = "/proc/self";
   };

@@ -30,8 +30,9 @@ ScalingMetrics::ScalingMetrics(telemetry::Metrics& metrics, const ControlLoop& l
           "Decisions of the strategy that could not be used and were held instead.",
           {{"strategy", std::string(loop.autoscaler().strategy().name())}})) {
   metrics_
-      .gauge("spate_gateway_info", "Always 1; says how CPU limits are enforced.",
-             {{"limit_mechanism", std::move(limit_mechanism)}})
+      .gauge("spate_gateway_info", "Always 1; names the strategy and how CPU limits are enforced.",
+             {{"limit_mechanism", std::move(limit_mechanism)},
+              {"strategy", std::string(loop.autoscaler().strategy().name())}})
       .Set(1.0);
 }
 
@@ -55,6 +56,8 @@ ScalingMetrics::Model& ScalingMetrics::model(const std::string& name) {
                                    labels);
   m.failures = &metrics_.counter("spate_replica_failures_total",
                                  "Replicas that died or did not become ready.", labels);
+  // From zero on: the first one of a direction would not be seen as a rise otherwise.
+  for (const char* direction : {"up", "down", "hold"}) decisions(name, direction);
   return m;
 }
 
@@ -124,13 +127,17 @@ void ScalingMetrics::update_components() {
   });
 }
 
+telemetry::Counter& ScalingMetrics::decisions(const std::string& model,
+                                              const std::string& direction) {
+  return metrics_.counter("spate_decisions_total", "Decisions of the strategy by direction.",
+                          {{"model", model},
+                           {"strategy", std::string(loop_.autoscaler().strategy().name())},
+                           {"direction", direction}});
+}
+
 void ScalingMetrics::update_decisions() {
-  const std::string strategy(loop_.autoscaler().strategy().name());
   for (const auto& [key, count] : loop_.decision_counts()) {
-    telemetry::advance_to(
-        metrics_.counter("spate_decisions_total", "Decisions of the strategy by direction.",
-                         {{"model", key.first}, {"strategy", strategy}, {"direction", key.second}}),
-        static_cast<double>(count));
+    telemetry::advance_to(decisions(key.first, key.second), static_cast<double>(count));
   }
   telemetry::advance_to(invalid_decisions_,
                         static_cast<double>(loop_.autoscaler().invalid_decisions()));

@@ -42,6 +42,7 @@ class ScalingMetrics {
   };
 
   Model& model(const std::string& name);
+  telemetry::Counter& decisions(const std::string& model, const std::string& direction);
   void update_models();
   void update_components();
   void update_decisions();

@@ -136,6 +136,11 @@ void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) 
                   "Socket of the Docker engine. Default: that of DOCKER_HOST when it is unix://, "
                   "else /var/run/docker.sock")
       ->type_name("PATH");
+  command
+      .add_option("--http", o.http,
+                  "Serve the gateway's live page, API and /metrics here, the same for every run, "
+                  "for a browser or Prometheus (docs/monitoring.md). Default: a free loopback port")
+      ->type_name("[ADDRESS:]PORT");
   command.add_flag("--remeasure", o.remeasure,
                    "Measure the capacity of one replica again instead of using what "
                    "var/capacity has for this model, CPU limit and machine");

@@ -28,6 +28,7 @@ class ProcessBackend final : public GatewayBackend {
     o.gateway_address = address;
     o.token_file = config.token_file;
     o.limits = config.actuator.limits;
+    o.metrics_host = config.http.host;  // reachable by whom the gateway is reachable by
     auto made = adapters::ProcessActuator::create(loop, clock, std::move(o), std::move(announce));
     if (!made) throw ConfigError(made.error().message);
     actuator_ = std::move(made.value());

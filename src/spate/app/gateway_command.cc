@@ -16,6 +16,7 @@
 #include "spate/adapters/scaling_metrics.h"
 #include "spate/app/command.h"
 #include "spate/app/gateway_backend.h"
+#include "spate/app/gateway_pages.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/base/log.h"
@@ -38,7 +39,9 @@ constexpr const char* kAbout =
     "stops workers and sets their CPU limits. SIGTERM: finishes what waits, drains the workers, "
     "ends.\n\n"
     "HTTP (address in <run_dir>/gateway.state.json):\n"
+    "  /               a page that shows what happens now\n"
     "  /metrics        Prometheus exposition (docs/metrics.md)\n"
+    "  /api/v1/service-discovery  where every component's /metrics is, for Prometheus\n"
     "  /healthz        200 while the broker is connected and the worker listener open\n"
     "  /readyz         200 once, besides, every model has the replicas it wants\n"
     "  /api/state      models, workers, components: the newest line of the series, as JSON\n"
@@ -178,6 +181,8 @@ class Gateway {
       for (const auto& record : control_->recent_decisions()) list.push_back(record);
       return json(list);
     });
+    add_live_page(*http_);
+    add_service_discovery(*http_, config_, server_);
   }
 
   static telemetry::HttpResponse health(bool good, const char* why) {
@@ -190,7 +195,13 @@ class Gateway {
   Json state_json() const {
     Json out = control_->last_series();
     out["run_id"] = config_.run_id;
+    out["run"] = config_.run_label;
     out["strategy"] = config_.strategy.name;
+    for (const auto& model : config_.models) {
+      if (!out.contains("models") || !out["models"].contains(model.name)) continue;
+      out["models"][model.name]["slo_latency_ms"] = to_ms(model.slo_latency);
+      out["models"][model.name]["slo_target"] = model.slo_target;
+    }
     out["healthy"] = server_.healthy();
     out["limit_mechanism"] = scaling::to_string(backend_->actuator().limit_mechanism());
     out["backend"] = backend_->description();

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "spate/app/command.h"
+#include "spate/app/influx_metrics_server.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/base/log.h"
@@ -58,6 +59,8 @@ struct Arguments {
   std::string replay;
   std::string out;
   std::string log = "warn";
+  std::string metrics_host = "127.0.0.1";
+  int metrics_port = -1;
   bool json = false;
   bool dry_run = false;
 };
@@ -139,6 +142,9 @@ influx::Plan plan_of(const Arguments& a) {
   plan.rules.min_samples = a.min_samples;
   plan.save_schedule = a.save_schedule;
   plan.replay = a.replay;
+  if (a.metrics_port >= 0) {
+    plan.metrics = influx::MetricsPlan{a.metrics_host, static_cast<std::uint16_t>(a.metrics_port)};
+  }
   influx::ModelPlan model;
   model.name = a.model;
   model.topic = a.topic.empty() ? "spate/v1/infer/" + a.model : a.topic;
@@ -182,7 +188,10 @@ class InfluxRun {
         verifier_(prepared_.schedule, std::move(prepared_.checked),
                   influx::RequestIds(influx::RequestIds::random_key())),
         generator_(loop_, clock_, plan_.generator, prepared_.schedule, std::move(prepared_.load),
-                   verifier_) {}
+                   verifier_) {
+    // Before the priority is raised: its thread keeps the ordinary one.
+    if (plan_.metrics) metrics_ = std::make_unique<InfluxMetricsServer>(plan_);
+  }
 
   Status run() {
     host_ = raise_priority();
@@ -196,6 +205,7 @@ class InfluxRun {
       ticker_.reset();
       signals_.cancel();
       finished_ = true;
+      if (metrics_) metrics_->update(verifier_, to_seconds(generator_.time()));
     });
     loop_.run();
     host_.cpu_cores = to_seconds(process_cpu_time() - cpu) / to_seconds(clock_.now() - start);
@@ -235,7 +245,9 @@ class InfluxRun {
       ticker_.reset();
       if (finished_) return;
       tick(when + std::chrono::seconds(1));
-      if (generator_.running()) progress();
+      if (!generator_.running()) return;
+      progress();
+      if (metrics_) metrics_->update(verifier_, to_seconds(generator_.time()));
     });
   }
 
@@ -266,6 +278,7 @@ class InfluxRun {
   influx::Verifier verifier_;
   influx::Generator generator_;
   boost::asio::thread_pool files_{1};
+  std::unique_ptr<InfluxMetricsServer> metrics_;
   influx::HostReport host_;
   std::optional<TimerId> ticker_;
   Status status_ = ok();
@@ -407,6 +420,15 @@ void add_influx_command(CLI::App& app, Run& run) {
       ->check(CLI::ExistingFile);
   command->add_option("--out", a.out,
                       "Directory for influx.summary.json, .series.jsonl and .progress.json");
+  command
+      ->add_option("--metrics-port", a.metrics_port,
+                   "Serve /metrics on this port while the run lasts; 0: a free one, named in the "
+                   "log; default: not at all")
+      ->check(CLI::Range(0, 65535))
+      ->type_name("PORT");
+  command->add_option("--metrics-host", a.metrics_host, "Address for --metrics-port")
+      ->capture_default_str()
+      ->type_name("ADDRESS");
   command->add_option("--log", a.log, "trace, debug, info, warn, error or off")
       ->capture_default_str();
   command->add_flag("--json", a.json, "Print the summary as JSON");

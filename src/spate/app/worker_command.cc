@@ -52,6 +52,7 @@ struct Settings {
   double cpu_limit = 0.0;
   int metrics_port = -1;
   std::string metrics_host = "127.0.0.1";
+  std::string metrics_advertise;
   std::uint32_t max_batch = 256;
   double grace_s = 9.0;
   std::string log_level = "info";
@@ -106,6 +107,7 @@ worker::WorkerOptions to_options(const Settings& settings) {
     options.metrics_port = static_cast<std::uint16_t>(settings.metrics_port);
   }
   options.metrics_host = settings.metrics_host;
+  options.metrics_advertise = settings.metrics_advertise;
   return options;
 }
 
@@ -161,6 +163,12 @@ void add_worker_command(CLI::App& app, Run& run) {
   command->add_option("--metrics-host", settings->metrics_host, "Address for --metrics-port")
       ->capture_default_str()
       ->type_name("ADDRESS");
+  command
+      ->add_option(
+          "--metrics-advertise", settings->metrics_advertise,
+          "What Prometheus is to call this machine, such as the container's name. Default: "
+          "--metrics-host, or where it listens on every address the one it dials from")
+      ->type_name("HOST");
   command
       ->add_option("--max-batch", settings->max_batch,
                    "Most requests it accepts in one batch; the gateway's own bound may be lower")

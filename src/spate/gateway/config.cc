@@ -62,6 +62,18 @@ BrokerConfig read_broker(const ConfigReader& reader) {
   return broker;
 }
 
+std::string read_host_port(const ConfigReader& node) {
+  std::string text = node.text();
+  const auto colon = text.rfind(':');
+  const auto digits = colon == std::string::npos ? "" : text.substr(colon + 1);
+  const bool good =
+      colon != std::string::npos && colon > 0 && !digits.empty() && digits.size() <= 5 &&
+      digits.find_first_not_of("0123456789") == std::string::npos && std::stoi(digits) >= 1 &&
+      std::stoi(digits) <= 65535 && text.find_first_of("/ @") == std::string::npos;
+  if (!good) node.fail("host:port");
+  return text;
+}
+
 HttpConfig read_http(const ConfigReader& reader) {
   reader.allow_only({"host", "port"});
   HttpConfig http;
@@ -204,9 +216,9 @@ std::string_view to_string(DispatchPolicy policy) {
 
 GatewayConfig read_gateway_config(const ConfigReader& reader) {
   reader.allow_only({"broker", "run_id", "run_dir", "worker_listen", "token_file", "http",
-                     "single_topic", "single_topic_routes", "strategy", "actuator", "backend",
-                     "models", "max_clock_difference_ms", "answer_unknown_models",
-                     "shutdown_grace_s", "heartbeat_timeout_s"});
+                     "run_label", "metrics_targets", "single_topic", "single_topic_routes",
+                     "strategy", "actuator", "backend", "models", "max_clock_difference_ms",
+                     "answer_unknown_models", "shutdown_grace_s", "heartbeat_timeout_s"});
   GatewayConfig config;
   if (const auto node = reader.find("broker")) config.broker = read_broker(*node);
   config.run_id = read_name(reader.at("run_id"));
@@ -216,6 +228,12 @@ GatewayConfig read_gateway_config(const ConfigReader& reader) {
     reader.at("worker_listen").fail("unix:/path or tcp:host:port");
   config.token_file = reader.at("token_file").text();
   if (const auto node = reader.find("http")) config.http = read_http(*node);
+  config.run_label = reader.text_or("run_label", config.run_id);
+  if (const auto node = reader.find("metrics_targets")) {
+    for (const std::string& component : node->keys()) {
+      config.metrics_targets[component] = read_host_port(node->at(component));
+    }
+  }
   if (const auto node = reader.find("single_topic")) config.single_topic = read_topic(*node);
   if (const auto node = reader.find("strategy")) {
     node->allow_only({"name", "options"});

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,12 @@ struct GatewayConfig {
   std::string worker_listen;  // "unix:/path" or "tcp:host:port" (port 0 = a free one)
   std::string token_file;     // its content, without trailing white space, is the shared token
   HttpConfig http;
+  // Label `run` of what service discovery names, so that runs can be told apart and compared in
+  // Prometheus. "run_label", default: run_id.
+  std::string run_label;
+  // Further components' /metrics for service discovery, "host:port" by component ("influx").
+  // "metrics_targets"
+  std::map<std::string, std::string> metrics_targets;
   // Topic of single-topic mode; "" = off.
   std::string single_topic;
   SingleTopicRoutes single_topic_routes;

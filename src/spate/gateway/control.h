@@ -48,6 +48,9 @@ struct WorkerInfo {
   Duration warm_up{};
   int in_flight = 0;       // requests dispatched and not answered
   double cpu_limit = 0.0;  // what it was last told; 0 = none
+  // Where it serves /metrics, "host:port"; ":port" when it dialled in over a Unix socket and
+  // listens on every address of this machine; "" when nowhere.
+  std::string metrics_address{};
 };
 
 struct WorkerEvent {

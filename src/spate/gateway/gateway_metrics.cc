@@ -47,6 +47,16 @@ GatewayMetrics::GatewayMetrics(telemetry::Metrics& metrics, const Server& server
     model.latency = &metrics.histogram(
         "spate_request_latency_seconds",
         "Of answered requests: from receipt until the broker had the result.", labels, edges);
+    model.good =
+        &metrics.counter("spate_slo_good_requests_total",
+                         "Requests answered within the objective's latency, from receipt.", labels);
+    model.slo_latency = config.slo_latency;
+    metrics.gauge("spate_slo_latency_seconds", "The objective's latency.", labels)
+        .Set(to_seconds(config.slo_latency));
+    metrics
+        .gauge("spate_slo_target_ratio", "Share of all requests that must meet the objective.",
+               labels)
+        .Set(config.slo_target);
     model.redispatched = &metrics.counter("spate_redispatched_requests_total",
                                           "Attempts beyond a request's first.", labels);
     model.service_seconds = &metrics.counter(
@@ -62,7 +72,9 @@ GatewayMetrics::GatewayMetrics(telemetry::Metrics& metrics, const Server& server
 void GatewayMetrics::on_end(std::string_view model, Outcome outcome, Duration latency) {
   if (outcome != Outcome::Answered) return;
   const auto entry = models_.find(model);
-  if (entry != models_.end()) entry->second.latency->Observe(to_seconds(latency));
+  if (entry == models_.end()) return;
+  entry->second.latency->Observe(to_seconds(latency));
+  if (latency <= entry->second.slo_latency) entry->second.good->Increment();
 }
 
 void GatewayMetrics::update() {

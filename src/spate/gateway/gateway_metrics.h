@@ -31,6 +31,8 @@ class GatewayMetrics {
   struct Model {
     std::array<telemetry::Counter*, kOutcomes> requests{};
     telemetry::Histogram* latency = nullptr;
+    telemetry::Counter* good = nullptr;  // answered within the objective's latency
+    Duration slo_latency{};
     telemetry::Counter* redispatched = nullptr;
     telemetry::Counter* service_seconds = nullptr;
     telemetry::Gauge* queue_length = nullptr;

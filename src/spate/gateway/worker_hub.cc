@@ -135,6 +135,10 @@ void WorkerHub::on(Worker& worker, const wire::Register& message) {
   worker.info.container_id = message.container_id;
   worker.info.registered = clock_.now();
   worker.info.cpu_limit = message.cpu_limit;
+  worker.info.metrics_address = message.metrics_address;
+  if (message.metrics_address.starts_with(':')) {
+    worker.info.metrics_address.insert(0, worker.link->peer_host());
+  }
   by_replica_[message.replica_id] = &worker;
   worker.link->send(wire::Registered{options_.gateway_id});
   spdlog::info("gateway: worker {} registered{}", message.replica_id,

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/gateway/worker_link.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -13,6 +17,22 @@ using boost::system::error_code;
 
 WorkerLink::WorkerLink(boost::asio::io_context& loop, Socket socket, Owner& owner)
     : loop_(loop), socket_(std::move(socket)), owner_(&owner) {}
+
+std::string WorkerLink::peer_host() const {
+  error_code error;
+  const auto peer = socket_.remote_endpoint(error);
+  if (error) return "";
+  const int family = peer.protocol().family();
+  if (family != AF_INET && family != AF_INET6) return "";
+  boost::asio::ip::tcp::endpoint endpoint;
+  endpoint.resize(peer.size());
+  std::memcpy(endpoint.data(), peer.data(), peer.size());
+  auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  }
+  return address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+}
 
 void WorkerLink::start() { read(); }
 

@@ -43,6 +43,10 @@ class WorkerLink : public std::enable_shared_from_this<WorkerLink> {
   // Writes what was sent, then closes.
   void close();
 
+  // The other side's IP address, as it stands in an URL ("10.0.0.7", "[fd00::7]"); "" for a Unix
+  // socket, and when it cannot be told.
+  std::string peer_host() const;
+
   bool closed() const { return owner_ == nullptr; }
 
  private:

@@ -129,7 +129,7 @@ std::string read_password(const std::filesystem::path& file) {
 Plan read_plan(const ConfigReader& reader) {
   reader.allow_only({"broker", "run_dir", "seed", "run", "qos", "warm_up_s", "duration_s",
                      "settle_s", "models", "min_samples", "poll_window_us", "save_schedule",
-                     "replay"});
+                     "replay", "metrics"});
   Plan plan;
   if (const auto broker = reader.find("broker")) read_broker(*broker, plan.generator);
   plan.run_dir = reader.text_or("run_dir", "");
@@ -145,6 +145,12 @@ Plan read_plan(const ConfigReader& reader) {
           reader.number_or("poll_window_us", 50.0, 0.0, 1e6)));
   plan.rules.min_samples = static_cast<std::uint64_t>(reader.integer_or(
       "min_samples", static_cast<std::int64_t>(plan.rules.min_samples), 0, 1'000'000'000));
+  if (const auto metrics = reader.find("metrics")) {
+    metrics->allow_only({"host", "port"});
+    MetricsPlan& m = plan.metrics.emplace();
+    m.host = metrics->text_or("host", m.host);
+    m.port = static_cast<std::uint16_t>(metrics->integer_or("port", 0, 0, 65535));
+  }
   plan.save_schedule = reader.text_or("save_schedule", "");
   plan.replay = reader.text_or("replay", "");
   for (const ConfigReader& model : reader.at("models").list()) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,12 @@ struct ModelPlan {
   ArrivalOptions arrivals;  // default poisson
 };
 
+// Where /metrics is served while the run lasts ("metrics").
+struct MetricsPlan {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  // 0 = a free one
+};
+
 struct Plan {
   GeneratorOptions generator;     // broker, qos (0 or 1, default 1), settle_s, outbox, poll window
   std::filesystem::path run_dir;  // "" = write no files
@@ -41,6 +48,7 @@ struct Plan {
   std::vector<ModelPlan> models;
   VerdictRules rules;                   // `min_samples`
   std::filesystem::path save_schedule;  // "" = not
+  std::optional<MetricsPlan> metrics;   // unset: not at all
   std::filesystem::path replay;         // a saved schedule in place of profiles and seed; "" = not
 };
 

@@ -160,6 +160,7 @@ CompareOutcome compare(const CompareOptions& given) {
   if (options.seed) experiment.scenario.seed = *options.seed;
   experiment.program = options.program.empty() ? this_program() : options.program;
   experiment.limits = options.limits;
+  if (!options.http.empty()) experiment.http = parse_http_address(options.http);
   experiment.machine = read_machine();
   require_labels(options.strategies);
   check_strategies(experiment.scenario, options.strategies);

@@ -25,9 +25,10 @@ struct CompareOptions {
   std::optional<std::uint64_t> seed;
   std::string broker_url;  // "" = Spate's own
   bool remeasure = false;
-  std::string limits = "auto";                         // auto | cgroup | duty_cycle | none
-  std::string backend = "process";                     // process | docker: where the components run
-  std::string image = "spate:latest";                  // docker: the components' image
+  std::string limits = "auto";         // auto | cgroup | duty_cycle | none
+  std::string http;                    // "[address:]port" of the gateway's pages; "": a free port
+  std::string backend = "process";     // process | docker: where the components run
+  std::string image = "spate:latest";  // docker: the components' image
   std::string docker_socket = "/var/run/docker.sock";  // docker: the engine's
   std::filesystem::path program;                       // empty: this very program
   std::string version;                                 // of Spate

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/lab/run_config.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "spate/base/config_error.h"
 #include "spate/base/sha256.h"
 
 namespace spate::lab {
@@ -25,6 +27,24 @@ std::string absolute_text(const std::filesystem::path& path) {
 
 }  // namespace
 
+HttpAddress parse_http_address(const std::string& text) {
+  HttpAddress out;
+  const auto colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? out.host : text.substr(0, colon);
+  const char* const first = text.data() + (colon == std::string::npos ? 0 : colon + 1);
+  const char* const last = text.data() + text.size();
+  const auto [at, error] = std::from_chars(first, last, out.port);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (error != std::errc{} || at != last || out.port == 0 || host.empty()) {
+    throw ConfigError("--http: expected [ADDRESS:]PORT such as 8080 or 0.0.0.0:8080, got \"" +
+                      text + "\"");
+  }
+  out.host = host;
+  return out;
+}
+
 RunPaths run_paths(const std::filesystem::path& directory, const std::filesystem::path& fallback,
                    const std::string& run_id) {
   RunPaths out;
@@ -38,7 +58,7 @@ RunPaths run_paths(const std::filesystem::path& directory, const std::filesystem
 
 Json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
                   const BrokerAddress& broker, const RunPaths& paths, const std::string& run_id,
-                  const std::string& limits) {
+                  const std::string& limits, const HttpAddress& http) {
   Json models = Json::array();
   for (const auto& m : scenario.models) {
     models.push_back({{"name", m.name},
@@ -71,7 +91,8 @@ Json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
           {"run_dir", paths.directory.string()},
           {"worker_listen", "unix:" + paths.socket.string()},
           {"token_file", paths.token().string()},
-          {"http", {{"host", "127.0.0.1"}, {"port", 0}}},
+          {"http", {{"host", http.host}, {"port", http.port}}},
+          {"run_label", paths.directory.filename().string()},
           {"single_topic", "data_influx"},
           {"strategy", {{"name", strategy.kind}, {"options", Json::parse(strategy.options_json)}}},
           {"actuator", {{"kind", "process"}, {"limits", limits}}},
@@ -79,7 +100,8 @@ Json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
 }
 
 Json influx_json(const Scenario& scenario, const BrokerAddress& broker, const RunPaths& paths,
-                 int repetition, const std::map<std::string, std::filesystem::path>& expected) {
+                 int repetition, const std::map<std::string, std::filesystem::path>& expected,
+                 const HttpAddress& http) {
   Json models = Json::array();
   for (const auto& m : scenario.models) {
     Json entry{{"name", m.name},
@@ -103,6 +125,7 @@ Json influx_json(const Scenario& scenario, const BrokerAddress& broker, const Ru
           {"warm_up_s", scenario.warm_up_s},
           {"duration_s", scenario.duration_s},
           {"settle_s", scenario.settle_s},
+          {"metrics", {{"host", http.host}, {"port", 0}}},
           {"models", models}};
 }
 

@@ -6,6 +6,7 @@
 // Threads: pure functions.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -15,6 +16,14 @@
 #include "spate/lab/scenario.h"
 
 namespace spate::lab {
+
+// Where the gateway serves HTTP during a run; port 0: a free one for each run.
+struct HttpAddress {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+};
+// "8080", "0.0.0.0:8080", "[::]:8080". Throws ConfigError.
+HttpAddress parse_http_address(const std::string& text);
 
 struct RunPaths {
   std::filesystem::path directory;  // absolute
@@ -32,12 +41,14 @@ RunPaths run_paths(const std::filesystem::path& directory, const std::filesystem
 
 nlohmann::json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
                             const BrokerAddress& broker, const RunPaths& paths,
-                            const std::string& run_id, const std::string& limits);
+                            const std::string& run_id, const std::string& limits,
+                            const HttpAddress& http = {});
 
 // `repetition` from 1: all strategies of a repetition get the same schedule. `expected`: file of
-// offline predictions by model.
+// offline predictions by model. influx serves /metrics on `http`'s host, on a free port.
 nlohmann::json influx_json(const Scenario& scenario, const BrokerAddress& broker,
                            const RunPaths& paths, int repetition,
-                           const std::map<std::string, std::filesystem::path>& expected);
+                           const std::map<std::string, std::filesystem::path>& expected,
+                           const HttpAddress& http = {});
 
 }  // namespace spate::lab

@@ -154,7 +154,7 @@ Status Runner::bring_up(Active& active) {
 Status Runner::start_gateway(Active& active) {
   const auto config = active.paths.directory / "gateway.json";
   Json settings = gateway_json(experiment_.scenario, active.strategy, active.broker, active.paths,
-                               active.run_id, experiment_.limits);
+                               active.run_id, experiment_.limits, experiment_.http);
   components_.complete_gateway_settings(settings);
   if (const Status s = write_file(config, settings.dump(1) + "\n"); !s) return s;
   const auto state = active.paths.directory / "gateway.state.json";
@@ -229,11 +229,11 @@ Status Runner::wait_for_replicas(Active& active) {
 
 Status Runner::start_influx(Active& active) {
   const auto plan = active.paths.directory / "influx.json";
-  if (const Status s =
-          write_file(plan, influx_json(experiment_.scenario, active.broker, active.paths,
-                                       active.spec.repetition, experiment_.expected)
-                                   .dump(1) +
-                               "\n");
+  if (const Status s = write_file(
+          plan, influx_json(experiment_.scenario, active.broker, active.paths,
+                            active.spec.repetition, experiment_.expected, experiment_.http)
+                        .dump(1) +
+                    "\n");
       !s) {
     return s;
   }

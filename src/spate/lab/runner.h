@@ -35,6 +35,7 @@ struct Experiment {
   std::map<std::string, std::filesystem::path> expected;
   std::optional<BrokerAddress> broker;  // set: use this one
   std::string limits = "auto";          // how CPU limits are enforced: auto | cgroup | duty_cycle
+  HttpAddress http;                     // where each run's gateway serves HTTP
   Machine machine;
   nlohmann::json versions;
 };

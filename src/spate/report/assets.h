@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files that are part of the binary: the page's template and the chart library.
+// Files that are part of the binary: the pages and the chart library.
 #pragma once
 
 #include <string_view>
@@ -8,6 +8,8 @@
 namespace spate::report {
 
 std::string_view page_template();
+// The gateway's live page, whole; it fetches /api/state and /api/decisions and loads /echarts.js.
+std::string_view live_page();
 // ECharts (Apache-2.0, its licence in its first lines); empty in a build without it.
 std::string_view chart_library();
 

@@ -171,6 +171,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!path || !path->starts_with('/')) return respond(plain(400, "not a path"));
     request.path = *path;
     request.query = target.substr(std::min(question + 1, target.size()));
+    request.host = host;
     request.content_type = message[http::field::content_type];
     request.body = std::move(parser_->get().body());
     route(request);

@@ -32,6 +32,7 @@ struct HttpRequest {
   std::string method;  // "GET", "POST"
   std::string path;    // decoded, without the query: "/api/models/resnet50"
   std::string query;   // as it was sent, without the '?'
+  std::string host;    // the Host header: what the client calls this server, with its port or not
   std::string content_type;
   std::string body;
 };

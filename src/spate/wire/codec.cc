@@ -29,7 +29,7 @@ template <class A, class M>
 requires(!std::is_empty_v<M>) void fields(A& a, M& m) {
   if constexpr (kIs<Register, M>) {
     a(m.token, m.model, m.variant, m.version, m.replica_id, m.pid, m.container_id, m.cpu_limit,
-      m.max_batch, m.ready);
+      m.max_batch, m.ready, m.metrics_address);
   } else if constexpr (kIs<Ready, M>) {
     a(m.exec_to_main, m.load, m.warm_up, m.credits);
   } else if constexpr (kIs<Credits, M>) {

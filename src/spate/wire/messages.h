@@ -37,6 +37,8 @@ struct Register {
   double cpu_limit = 0.0;    // CPUs, as the worker sees its limit; 0 = none
   std::uint32_t max_batch = 1;
   bool ready = false;  // true when it re-registers with its model loaded
+  // Where it serves /metrics, "host:port"; ":port" = at the address it dials from; "" = nowhere.
+  std::string metrics_address{};
 };
 
 // The model is loaded and warmed. Durations are the start phases, for the start-up report.

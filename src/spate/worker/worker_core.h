@@ -20,6 +20,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -31,7 +32,7 @@
 namespace spate::worker {
 
 struct CoreOptions {
-  wire::Register identity;  // sent as it stands but for cpu_limit and ready
+  wire::Register identity;  // sent as it stands but for cpu_limit, ready and metrics_address
   Mode mode = Mode::Throughput;
   int machine_cpus = 1;    // see usable_cpus()
   double cpu_limit = 0.0;  // CPUs, as its starter said; 0 = none
@@ -107,6 +108,11 @@ struct CoreStats {
 class WorkerCore {
  public:
   explicit WorkerCore(CoreOptions options);
+
+  // Where /metrics is served (wire::Register); before start().
+  void set_metrics_address(std::string address) {
+    options_.identity.metrics_address = std::move(address);
+  }
 
   // --- events -------------------------------------------------------------------------------
   void start(TimePoint now);

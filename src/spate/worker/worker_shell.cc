@@ -267,6 +267,12 @@ class Shell {
       return core_.ready() ? telemetry::HttpResponse{.body = "ready\n"}
                            : telemetry::HttpResponse{.status = 503, .body = "not ready\n"};
     });
+    std::string host = options_.metrics_advertise;
+    if (host.empty() && options_.metrics_host != "0.0.0.0" && options_.metrics_host != "::") {
+      host = options_.metrics_host;
+    }
+    if (host.find(':') != std::string::npos) host = "[" + host + "]";
+    core_.set_metrics_address(fmt::format("{}:{}", host, http_->port()));
     spdlog::info("metrics on http://{}:{}/metrics", options_.metrics_host, http_->port());
   }
 

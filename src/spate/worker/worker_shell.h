@@ -28,6 +28,9 @@ struct WorkerOptions {
   // Absent: no HTTP; 0: a free port, which the log names.
   std::optional<std::uint16_t> metrics_port;
   std::string metrics_host = "127.0.0.1";
+  // What those who scrape it call this machine; "" = metrics_host, or for "0.0.0.0" and "::" the
+  // address from which it dials.
+  std::string metrics_advertise;
   bool handle_signals = true;  // SIGTERM and SIGINT drain; off in tests that run it in a thread
 };
 

@@ -5,10 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -23,6 +19,7 @@
 #include "spate/mqtt/client.h"
 #include "testing/broker_fixture.h"
 #include "testing/child_process.h"
+#include "testing/http_get.h"
 #include "testing/loop.h"
 
 namespace spate::adapters {
@@ -80,27 +77,9 @@ class GatewayCommand : public testing::Test {
   }
   json state() const { return json::parse(*read_file(run() / "gateway.state.json")); }
 
-  struct Answer {
-    int status = 0;
-    std::string body;
-  };
+  using Answer = test::HttpAnswer;
   Answer get(const std::string& path) const {
-    using boost::asio::ip::tcp;
-    boost::asio::io_context io;
-    tcp::socket socket(io);
-    const auto port = state()["http_port"].get<std::uint16_t>();
-    socket.connect({boost::asio::ip::address_v4::loopback(), port});
-    boost::asio::write(socket, boost::asio::buffer("GET " + path +
-                                                   " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                                                   "Connection: close\r\n\r\n"));
-    std::string text;
-    boost::system::error_code end;
-    boost::asio::read(socket, boost::asio::dynamic_buffer(text), end);
-    Answer out;
-    if (text.size() > 12) out.status = std::stoi(text.substr(9, 3));
-    const auto head = text.find("\r\n\r\n");
-    if (head != std::string::npos) out.body = text.substr(head + 4);
-    return out;
+    return test::http_get(state()["http_port"].get<std::uint16_t>(), path);
   }
   bool ready() {
     return wait([&] { return get("/readyz").status == 200; });
@@ -209,6 +188,47 @@ TEST_F(GatewayCommand, ComesUpServesItsStateAndLeavesNothing) {
   for (const pid_t pid : pids) EXPECT_FALSE(identify_process(pid)) << pid;
   EXPECT_TRUE(worker_pids().empty());
   EXPECT_EQ(groups(), std::vector<std::string>{});
+}
+
+TEST_F(GatewayCommand, NamesWhereEveryComponentServesItsMetrics) {
+  test::BrokerFixture broker;
+  json settings = config(broker.port());
+  settings["run_label"] = "vertical-3";
+  settings["metrics_targets"] = {{"broker", "10.1.2.3:9234"}};
+  launch(settings);
+  ASSERT_TRUE(up() && ready()) << gateway_->output();
+  const auto discover = [&] { return json::parse(get("/api/v1/service-discovery").body); };
+  const json found = discover();
+  ASSERT_EQ(found.size(), 4U) << found;
+  EXPECT_EQ(found[0]["labels"], (json{{"component", "gateway"}, {"run", "vertical-3"}}));
+  EXPECT_EQ(found[1]["targets"][0], "10.1.2.3:9234");
+  std::set<std::string> replicas;
+  for (const json& entry : found) {
+    if (entry["labels"]["component"] == "broker") continue;
+    const auto address = entry["targets"][0].get<std::string>();
+    ASSERT_TRUE(address.starts_with("127.0.0.1:")) << address;
+    const auto answer = test::http_get(test::port_of(address), "/metrics");
+    EXPECT_EQ(answer.status, 200);
+    if (entry["labels"]["component"] != "worker") {
+      EXPECT_THAT(answer.body, HasSubstr("spate_slo_latency_seconds{model=\"linear\"} 1\n"));
+      EXPECT_THAT(answer.body, HasSubstr("spate_slo_good_requests_total{model=\"linear\"} 0\n"));
+      continue;
+    }
+    EXPECT_THAT(answer.body, HasSubstr("spate_worker_ready{model=\"linear\"} 1\n"));
+    EXPECT_EQ(entry["labels"]["model"], "linear");
+    replicas.insert(entry["labels"]["replica"].get<std::string>());
+  }
+  EXPECT_EQ(replicas, (std::set<std::string>{"linear-1", "linear-2"}));
+
+  // One that dies is no target any more; its successor is.
+  ::kill(*worker_pids().begin(), SIGKILL);
+  EXPECT_TRUE(wait([&] { return discover().dump().find("linear-3") != std::string::npos; }));
+  EXPECT_EQ(discover().size(), 4U);
+
+  const Answer page = get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.body, HasSubstr("/api/state"));
+  EXPECT_GT(get("/echarts.js").body.size(), 100'000U);
 }
 
 TEST_F(GatewayCommand, MetricsAreWhatPrometheusWants) {

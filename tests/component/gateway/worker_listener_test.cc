@@ -32,15 +32,24 @@ class Listener : public ::testing::Test {
   ~Listener() override { std::filesystem::remove_all(folder); }
 
   Result<std::unique_ptr<WorkerListener>> listen(const std::string& address) {
-    return WorkerListener::listen(loop.io, loop.clock, address,
-                                  [this](WorkerLink::Socket) { ++accepted; });
+    return WorkerListener::listen(loop.io, loop.clock, address, [this](WorkerLink::Socket socket) {
+      ++accepted;
+      peers.push_back(std::make_shared<WorkerLink>(loop.io, std::move(socket), owner)->peer_host());
+    });
   }
   std::string complaint(const std::string& address) {
     auto listener = listen(address);
     return listener ? "accepted" : listener.error().message;
   }
 
+  struct Owner : WorkerLink::Owner {
+    void link_message(WorkerLink&, wire::Message&&) override {}
+    void link_closed(WorkerLink&, const std::string&) override {}
+  };
+
   Loop loop;
+  Owner owner;
+  std::vector<std::string> peers;  // of accepted connections: WorkerLink::peer_host()
   std::filesystem::path folder;
   std::string path;
   int accepted = 0;
@@ -56,6 +65,7 @@ TEST_F(Listener, AUnixSocketIsForItsOwnerOnlyAndGoesWithTheListener) {
   Local::socket socket(loop.io);
   socket.connect(Local::endpoint(path));
   EXPECT_TRUE(loop.run_until([&] { return accepted == 1; }));
+  EXPECT_EQ(peers, std::vector<std::string>{""}) << "who dials over it has no address";
   listener.value().reset();
   loop.settle();
   EXPECT_FALSE(std::filesystem::exists(path));
@@ -84,6 +94,7 @@ TEST_F(Listener, TcpSaysWhichPortItGot) {
   Tcp::socket socket(loop.io);
   socket.connect(Tcp::endpoint(boost::asio::ip::address_v4::loopback(), port));
   EXPECT_TRUE(loop.run_until([&] { return accepted == 1; }));
+  EXPECT_EQ(peers, std::vector<std::string>{"127.0.0.1"});
   EXPECT_THAT(complaint(address), HasSubstr("in use"));
 }
 

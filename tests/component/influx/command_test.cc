@@ -13,6 +13,7 @@
 #include "responder.h"
 #include "spate/base/files.h"
 #include "testing/broker_fixture.h"
+#include "testing/http_get.h"
 
 namespace spate {
 namespace {
@@ -81,6 +82,33 @@ class InfluxCommand : public ::testing::Test {
   std::filesystem::path folder_;
   pid_t child_ = -1;
 };
+
+TEST_F(InfluxCommand, ServesItsMetricsAndNotesWhereWhileItRuns) {
+  test::BrokerFixture broker;
+  test::Loop loop;
+  Responder responder(loop, broker.port(), "numbers",
+                      [](const mqtt::Message& m, std::size_t) { return doubled(m); });
+  ASSERT_TRUE(loop.run_until([&] { return responder.ready(); }));
+  start({"--broker", "mqtt://127.0.0.1:" + std::to_string(broker.port()), "--model", "numbers",
+         "--dataset", folder_ / "numbers", "--rate", "60", "--for", "60s", "--slo", "10s", "--out",
+         folder_ / "run", "--metrics-port", "0"});
+  const auto note = folder_ / "run/components/influx.metrics";
+  ASSERT_TRUE(loop.run_until([&] { return std::filesystem::exists(note); })) << get("err");
+  const std::uint16_t port = test::port_of(get("run/components/influx.metrics"));
+  std::string text;
+  const std::string in_time = "spate_influx_requests_total{model=\"numbers\",outcome=\"in_time\"} ";
+  ASSERT_TRUE(loop.run_until([&] {
+    text = test::http_get(port, "/metrics").body;
+    const auto at = text.find(in_time);
+    return at != std::string::npos && std::stod(text.substr(at + in_time.size())) > 0.0;
+  })) << text;
+  EXPECT_THAT(text, HasSubstr("spate_influx_planned_requests_per_second{model=\"numbers\"} 60\n"));
+  EXPECT_THAT(text, HasSubstr("spate_influx_lag_limit_seconds 0.1\n"));
+  EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes "));
+  ::kill(child_, SIGTERM);
+  EXPECT_EQ(wait(loop), 3) << "stopped early: invalid";
+  EXPECT_FALSE(std::filesystem::exists(note)) << "it is no target any more";
+}
 
 TEST_F(InfluxCommand, APlanGivesSummarySeriesAndProgress) {
   test::BrokerFixture broker;

@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::ChildProcess;
 using test::ScriptedGateway;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using wire::ItemCode;
@@ -353,6 +354,19 @@ std::string http_get(std::uint16_t port, const std::string& path) {
   return answer;
 }
 
+TEST_F(WorkerProcess, SaysWhereItsMetricsAreToBeFound) {
+  start({"--metrics-port", "0", "--metrics-host", "0.0.0.0"});
+  gateway_.welcome();
+  EXPECT_THAT(gateway_.registered().metrics_address, ContainsRegex("^:[0-9]+$"))
+      << "at the address that it dials from";
+}
+
+TEST_F(WorkerProcess, IsFoundUnderTheNameThatItWasGiven) {
+  start({"--metrics-port", "0", "--metrics-host", "0.0.0.0", "--metrics-advertise", "box-3"});
+  gateway_.welcome();
+  EXPECT_THAT(gateway_.registered().metrics_address, ContainsRegex("^box-3:[0-9]+$"));
+}
+
 TEST_F(WorkerProcess, ItsMetricsPassPromtool) {
   const std::string promtool = test::find_program("promtool", "prometheus");
   start({"--metrics-port", "0"});
@@ -365,6 +379,7 @@ TEST_F(WorkerProcess, ItsMetricsPassPromtool) {
   ASSERT_TRUE(worker_->wait_for_output(mark));
   const std::string log = worker_->output();
   const auto port = static_cast<std::uint16_t>(std::stoi(log.substr(log.find(mark) + mark.size())));
+  EXPECT_EQ(gateway_.registered().metrics_address, "127.0.0.1:" + std::to_string(port));
   EXPECT_THAT(http_get(port, "/readyz"), StartsWith("HTTP/1.1 200"));
   const std::string answer = http_get(port, "/metrics");
   const std::string metrics = answer.substr(answer.find("\r\n\r\n") + 4);

@@ -44,6 +44,23 @@ std::string with_model(const std::string& settings) {
          settings + "}]}";
 }
 
+TEST(GatewayConfig, TellsServiceDiscoveryWhatItCannotKnow) {
+  const auto with = [](const std::string& settings) {
+    return R"({"run_id": "r", "worker_listen": "unix:/s", "token_file": "t", )" + settings +
+           R"("models": [{"name": "m", "path": "p"}]})";
+  };
+  EXPECT_EQ(read(with("")).run_label, "r");
+  const GatewayConfig config =
+      read(with(R"("run_label": "none-1", "metrics_targets": {"influx": "influx:9101"}, )"));
+  EXPECT_EQ(config.run_label, "none-1");
+  EXPECT_EQ(config.metrics_targets.at("influx"), "influx:9101");
+  for (const char* bad : {"influx", ":1", "influx:", "influx:0", "influx:65536", "http://a:1"}) {
+    EXPECT_THAT(complaint(with(R"("metrics_targets": {"influx": ")" + std::string(bad) + "\"}, ")),
+                AllOf(HasSubstr("metrics_targets.influx"), HasSubstr("host:port")))
+        << bad;
+  }
+}
+
 TEST(GatewayConfig, ReadsEveryField) {
   const GatewayConfig config = read(kFull);
   EXPECT_EQ(config.broker.host, "10.0.0.2");

@@ -47,6 +47,9 @@ TEST(RunConfig, TheGatewayReadsItsConfig) {
   EXPECT_EQ(config.models[0].max_replicas, 3);
   EXPECT_DOUBLE_EQ(config.models[0].max_cpu, 0.9);
   EXPECT_DOUBLE_EQ(config.models[0].cpu_ceiling, 0.9);
+  EXPECT_EQ(config.run_label, "vertical-1");
+  EXPECT_EQ(config.http.host, "127.0.0.1");
+  EXPECT_EQ(config.http.port, 0);
   const std::chrono::duration<double, std::milli> slo = config.models[0].slo_latency;
   EXPECT_DOUBLE_EQ(slo.count(), s.models[0].slo_latency_ms);
 }
@@ -60,6 +63,28 @@ TEST(RunConfig, InfluxReadsItsPlanAndEachRepetitionHasItsOwnSchedule) {
   EXPECT_EQ(plan.models[0].expected, "/tmp/expected.jsonl");
   EXPECT_DOUBLE_EQ(plan.models[0].profile->rate(20.0), 15.0);
   EXPECT_EQ(plan.models[1].expected, "");
+}
+
+TEST(RunConfig, TheHttpAddressIsTheGatewaysAndInfluxListensOnTheSameHost) {
+  const HttpAddress http = parse_http_address("0.0.0.0:8080");
+  const auto gateway = gateway::read_gateway_config(ConfigReader::from_text(
+      gateway_json(demo(), {"none", "none", "{}"}, {}, paths(), "id", "auto", http).dump(), "g"));
+  EXPECT_EQ(gateway.http.host, "0.0.0.0");
+  EXPECT_EQ(gateway.http.port, 8080);
+  const auto plan = influx::read_plan(
+      ConfigReader::from_text(influx_json(demo(), {}, paths(), 1, {}, http).dump(), "i"));
+  ASSERT_TRUE(plan.metrics);
+  EXPECT_EQ(plan.metrics->host, "0.0.0.0");
+  EXPECT_EQ(plan.metrics->port, 0);
+}
+
+TEST(RunConfig, HttpAddressesAreReadStrictly) {
+  EXPECT_EQ(parse_http_address("8080").host, "127.0.0.1");
+  EXPECT_EQ(parse_http_address("8080").port, 8080);
+  EXPECT_EQ(parse_http_address("[::]:9").host, "::");
+  for (const char* bad : {"", "0", "65536", ":80", "host:", "host:80x", "-1", "8 0"}) {
+    EXPECT_THROW(parse_http_address(bad), ConfigError) << bad;
+  }
 }
 
 TEST(RunConfig, ALongPathMovesTheSocket) {

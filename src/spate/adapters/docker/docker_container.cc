@@ -12,11 +12,28 @@ ContainerSpec worker_container(const DockerActuatorOptions& options,
   ContainerSpec spec;
   spec.name = fmt::format("spate-{}-{}", options.run_id, replica.replica_id);
   spec.image = options.image;
-  spec.command = {"worker",           "--model",          replica.model_path,
-                  "--route",          replica.model,      "--replica",
-                  replica.replica_id, "--gateway",        options.gateway_address,
-                  "--token-file",     options.token_file, "--mode",
-                  replica.mode};
+  spec.command = {"worker",
+                  "--model",
+                  replica.model_path,
+                  "--route",
+                  replica.model,
+                  "--replica",
+                  replica.replica_id,
+                  "--gateway",
+                  options.gateway_address,
+                  "--token-file",
+                  options.token_file,
+                  "--mode",
+                  replica.mode,
+                  "--metrics-host",
+                  "0.0.0.0",
+                  "--metrics-port",
+                  "0"};
+  // Over a socket file the gateway cannot see its address; the engine's name service knows the
+  // name.
+  if (options.gateway_address.starts_with("unix:")) {
+    spec.command.insert(spec.command.end(), {"--metrics-advertise", spec.name});
+  }
   // Huge pages for malloc: page faults are most of what loading a model costs.
   spec.environment = {{"GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"}};
   spec.labels = options.labels;
