@@ -12,25 +12,13 @@ ContainerSpec worker_container(const DockerActuatorOptions& options,
   ContainerSpec spec;
   spec.name = fmt::format("spate-{}-{}", options.run_id, replica.replica_id);
   spec.image = options.image;
-  spec.command = {"worker",
-                  "--model",
-                  replica.model_path,
-                  "--route",
-                  replica.model,
-                  "--replica",
-                  replica.replica_id,
-                  "--gateway",
-                  options.gateway_address,
-                  "--token-file",
-                  options.token_file,
-                  "--mode",
-                  replica.mode,
-                  "--metrics-host",
-                  "0.0.0.0",
-                  "--metrics-port",
-                  "0"};
-  // Over a socket file the gateway cannot see its address; the engine's name service knows the
-  // name.
+  spec.command = {"worker",           "--model",          replica.model_path,
+                  "--route",          replica.model,      "--replica",
+                  replica.replica_id, "--gateway",        options.gateway_address,
+                  "--token-file",     options.token_file, "--mode",
+                  replica.mode};
+  spec.command.insert(spec.command.end(), {"--metrics-host", "0.0.0.0", "--metrics-port", "0"});
+  // Over a socket file the gateway cannot see its address; the engine's name service has its name.
   if (options.gateway_address.starts_with("unix:")) {
     spec.command.insert(spec.command.end(), {"--metrics-advertise", spec.name});
   }
