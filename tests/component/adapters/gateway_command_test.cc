@@ -17,9 +17,9 @@
 #include "spate/adapters/child_process.h"
 #include "spate/base/files.h"
 #include "spate/mqtt/client.h"
+#include "spate/telemetry/http_get.h"
 #include "testing/broker_fixture.h"
 #include "testing/child_process.h"
-#include "testing/http_get.h"
 #include "testing/loop.h"
 
 namespace spate::adapters {
@@ -77,9 +77,15 @@ class GatewayCommand : public testing::Test {
   }
   json state() const { return json::parse(*read_file(run() / "gateway.state.json")); }
 
-  using Answer = test::HttpAnswer;
+  using Answer = telemetry::HttpAnswer;
   Answer get(const std::string& path) const {
-    return test::http_get(state()["http_port"].get<std::uint16_t>(), path);
+    return get_from("127.0.0.1:" + state()["http_port"].dump(), path);
+  }
+  // Status 0 when nobody answers there.
+  static Answer get_from(const std::string& address, const std::string& path) {
+    constexpr std::size_t kMostBytes = 16U << 20;
+    const auto answer = telemetry::http_get("http://" + address + path, seconds(20), kMostBytes);
+    return answer ? *answer : Answer{};
   }
   bool ready() {
     return wait([&] { return get("/readyz").status == 200; });
@@ -207,7 +213,7 @@ TEST_F(GatewayCommand, NamesWhereEveryComponentServesItsMetrics) {
     if (entry["labels"]["component"] == "broker") continue;
     const auto address = entry["targets"][0].get<std::string>();
     ASSERT_TRUE(address.starts_with("127.0.0.1:")) << address;
-    const auto answer = test::http_get(test::port_of(address), "/metrics");
+    const Answer answer = get_from(address, "/metrics");
     EXPECT_EQ(answer.status, 200);
     if (entry["labels"]["component"] != "worker") {
       EXPECT_THAT(answer.body, HasSubstr("spate_slo_latency_seconds{model=\"linear\"} 1\n"));

@@ -12,8 +12,8 @@
 
 #include "responder.h"
 #include "spate/base/files.h"
+#include "spate/telemetry/http_get.h"
 #include "testing/broker_fixture.h"
-#include "testing/http_get.h"
 
 namespace spate {
 namespace {
@@ -94,11 +94,13 @@ TEST_F(InfluxCommand, ServesItsMetricsAndNotesWhereWhileItRuns) {
          folder_ / "run", "--metrics-port", "0"});
   const auto note = folder_ / "run/components/influx.metrics";
   ASSERT_TRUE(loop.run_until([&] { return std::filesystem::exists(note); })) << get("err");
-  const std::uint16_t port = test::port_of(get("run/components/influx.metrics"));
+  std::string url = "http://" + get("run/components/influx.metrics");
+  url.replace(url.find('\n'), 1, "/metrics");
   std::string text;
   const std::string in_time = "spate_influx_requests_total{model=\"numbers\",outcome=\"in_time\"} ";
   ASSERT_TRUE(loop.run_until([&] {
-    text = test::http_get(port, "/metrics").body;
+    const auto answer = telemetry::http_get(url, std::chrono::seconds(20));
+    text = answer ? answer->body : answer.error().message;
     const auto at = text.find(in_time);
     return at != std::string::npos && std::stod(text.substr(at + in_time.size())) > 0.0;
   })) << text;
