@@ -24,8 +24,9 @@ LAYERS = {
     "worker": {"base", "wire", "models", "telemetry"},
     "gateway": {"base", "mqtt", "wire", "telemetry", "scaling"},
     "adapters": {"base", "wire", "telemetry", "scaling", "gateway"},
-    "sim": {"base", "telemetry", "scaling", "gateway", "influx", "judge"},
-    "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "judge", "adapters"},
+    "sim": {"base", "telemetry", "scaling", "gateway", "influx", "worker", "judge"},
+    "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "judge", "adapters",
+            "sim"},
     "report": {"base", "judge", "lab"},
     "app": None,  # wires the program together; may include everything
 }

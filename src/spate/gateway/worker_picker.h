@@ -29,38 +29,47 @@ class WorkerPicker {
   // Requires size() > 0. The worker stays in; put() or remove() it after use.
   std::uint32_t pick();
 
-  std::size_t size() const { return nodes_.size(); }
+  std::size_t size() const { return size_; }
 
  private:
+  // 16 bytes, so that the four children of a node share a cache line. The key orders nodes: the
+  // load (as the bits of a float above zero, which sort like it) above the number of the pick
+  // in which the worker was used last.
   struct Node {
-    double load = 0.0;
-    std::uint64_t used = 0;  // when it was picked last, as a count of picks
+    std::uint64_t key = 0;
     std::uint32_t worker = 0;
   };
+  struct alignas(64) Line {
+    Node nodes[4];
+  };
   struct Place {
-    std::uint32_t node = kNil;  // index into nodes_
-    std::uint64_t used = 0;
+    std::uint32_t node = kNil;    // its place in the heap
+    std::uint32_t used = 0;       // when it was picked last, as a count of picks
     std::uint32_t before = kNil;  // ring of round_robin
     std::uint32_t after = kNil;
   };
+  // The root lies at the end of the first line, so that children 4i + 1 ... 4i + 4 fill one.
+  static constexpr std::uint32_t kShift = 3;
 
-  static bool less(const Node& a, const Node& b) {
-    return a.load < b.load || (a.load == b.load && a.used < b.used);
-  }
+  Node& node(std::uint32_t i) { return lines_[(i + kShift) >> 2U].nodes[(i + kShift) & 3U]; }
+  static std::uint64_t load_of(const Node& node) { return node.key >> 32U; }
   void sift_up(std::uint32_t index, Node node);
   void sift_down(std::uint32_t index, Node node);
   void reorder(std::uint32_t index, Node node);
-  void set(std::uint32_t index, const Node& node) {
-    nodes_[index] = node;
-    places_[node.worker].node = index;
+  void set(std::uint32_t index, const Node& node_there) {
+    node(index) = node_there;
+    places_[node_there.worker].node = index;
   }
+  void renumber();
   void link_last(std::uint32_t worker);
   void unlink(std::uint32_t worker);
 
   DispatchPolicy policy_;
   Rng rng_;
-  std::uint64_t picks_ = 0;
-  std::vector<Node> nodes_;    // a heap under least_outstanding, else in no order
+  std::uint32_t picks_ = 0;
+  std::uint32_t size_ = 0;
+  // A heap under least_outstanding, else in no order.
+  std::vector<Line> lines_ = std::vector<Line>(1);
   std::vector<Place> places_;  // by worker
   std::uint32_t ring_ = kNil;  // the next in turn
 };

@@ -89,6 +89,7 @@ class Fleet {
     std::optional<TimePoint> missing_since;  // not in the actuator's list
   };
 
+  std::size_t index_of(std::string_view id) const;  // the number of replicas when it is unknown
   Replica* find(std::string_view id);
   Replica& adopt(TimePoint at, std::string_view id, std::string_view how);
   void move(Replica& replica, Phase state, TimePoint at);
@@ -130,7 +131,8 @@ class Fleet {
   bool shutting_down_ = false;
   int next_number_ = 1;
   std::vector<Replica> replicas_;  // in order of creation
-  int strikes_ = 0;                // failures in a row
+  mutable std::size_t last_found_ = 0;
+  int strikes_ = 0;  // failures in a row
   TimePoint start_allowed_at_{};
   TimePoint last_failure_at_{};
   std::uint64_t failures_ = 0;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/sim/cpu_group.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace spate::sim {
+namespace {
+
+std::int64_t up(double ns) { return static_cast<std::int64_t>(std::ceil(ns)); }
+
+}  // namespace
+
+// A new period begins at `to`.
+void CpuGroup::roll(std::int64_t to) {
+  period_start_ = to;
+  used_ = 0.0;
+  counted_ = throttle_counted_ = false;
+}
+
+// Within one period, from at_ until `until`.
+void CpuGroup::step(std::int64_t until) {
+  if (until <= at_) return;
+  const double wanted = rate_ * static_cast<double>(until - at_);
+  const double got = std::min(wanted, std::max(0.0, quota_ - used_));
+  used_ += got;
+  if (!counted_) {
+    counted_ = true;
+    ++periods_;
+  }
+  if (wanted > got + kDust && !throttle_counted_) {
+    throttle_counted_ = true;
+    ++throttled_;
+  }
+  consume(got);
+  at_ = until;
+}
+
+void CpuGroup::advance_limited(std::int64_t now) {
+  // Periods that went by while nothing ran.
+  if (const std::int64_t start = start_now(); start != period_start_) roll(start);
+  if (now < period_start_ + period_) {
+    step(now);
+    return;
+  }
+  step(period_start_ + period_);
+  roll(at_);
+  if (const std::int64_t whole = (now - at_) / period_; whole > 0) {
+    const double wanted = rate_ * static_cast<double>(period_);
+    consume(static_cast<double>(whole) * std::min(wanted, quota_));
+    periods_ += static_cast<std::uint64_t>(whole);
+    if (wanted > quota_ + kDust) throttled_ += static_cast<std::uint64_t>(whole);
+    at_ += whole * period_;
+    roll(at_);
+  }
+  step(now);
+}
+
+std::int64_t CpuGroup::when(double target) const {
+  if (rate_ <= 0.0) return kNever;
+  double need = (target - v_) * threads_;
+  if (need <= kDust) return at_;
+  if (quota_ <= 0.0) return at_ + up(need / rate_);
+  const std::int64_t end = start_now() + period_;
+  const double now_can =
+      std::min(std::max(0.0, room_now()), rate_ * static_cast<double>(end - at_));
+  if (need <= now_can + kDust) return at_ + up((need - kDust) / rate_);
+  need -= now_can;
+  const double each = std::min(quota_, rate_ * static_cast<double>(period_));
+  const double whole = std::max(0.0, std::ceil((need - kDust) / each) - 1.0);
+  return end + static_cast<std::int64_t>(whole) * period_ +
+         up((need - whole * each - kDust) / rate_);
+}
+
+std::int64_t CpuGroup::next_switch() const {
+  if (rate_ <= 0.0 || quota_ <= 0.0) return kNever;
+  const std::int64_t end = start_now() + period_;
+  const double room = room_now();
+  if (room <= kDust) return end;
+  if (const std::int64_t spent = at_ + up(room / rate_); spent < end) return spent;
+  if (rate_ * static_cast<double>(period_) <= quota_) return kNever;
+  return end + up(quota_ / rate_);
+}
+
+}  // namespace spate::sim

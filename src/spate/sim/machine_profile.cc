@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/sim/machine_profile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "spate/base/config_error.h"
+
+namespace spate::sim {
+namespace {
+
+int batch_of(const ConfigReader& at, const std::string& key) {
+  int batch = 0;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), batch);
+  if (error != std::errc{} || end != key.data() + key.size() || batch < 1) {
+    at.fail("sizes of batches as keys");
+  }
+  return batch;
+}
+
+ServiceLaws read_service(const ConfigReader& in) {
+  ServiceLaws out;
+  for (const std::string& key : in.keys()) {
+    out.entries.push_back({batch_of(in, key), Law::read(in.at(key))});
+  }
+  std::sort(out.entries.begin(), out.entries.end(),
+            [](const auto& a, const auto& b) { return a.batch < b.batch; });
+  return out;
+}
+
+StartLaws read_start(const ConfigReader& in) {
+  in.allow_only({"spawn", "to_main", "load_cpu"});
+  StartLaws out;
+  out.spawn = Law::read(in.at("spawn"));
+  out.to_main = Law::read(in.at("to_main"));
+  out.load = Law::read(in.at("load_cpu"));
+  return out;
+}
+
+ProfiledModel read_model(const ConfigReader& in, const std::string& name) {
+  in.allow_only({"variant", "memory_bytes", "call_cpu", "call_cpu_threads", "start", "start_busy",
+                 "measured"});
+  ProfiledModel out;
+  out.name = name;
+  out.variant = in.text_or("variant", "");
+  out.memory_bytes = in.at("memory_bytes").number(0.0, 1e15);
+  out.service = read_service(in.at("call_cpu"));
+  if (out.service.entries.empty()) in.at("call_cpu").fail("at least one size of batch");
+  if (const auto threads = in.find("call_cpu_threads")) {
+    out.service_threads = read_service(*threads);
+  }
+  out.start = read_start(in.at("start"));
+  return out;
+}
+
+}  // namespace
+
+const ProfiledModel& MachineProfile::model(const std::string& name) const {
+  std::string known;
+  for (const ProfiledModel& model : models) {
+    if (model.name == name) return model;
+    known += (known.empty() ? "" : ", ") + model.name;
+  }
+  throw ConfigError(fmt::format(
+      "{}: has no model \"{}\" (it has: {}); measure it with spate profile", file, name, known));
+}
+
+MachineProfile read_machine_profile(const ConfigReader& in) {
+  if (!in.is_map()) in.fail("a machine profile (spate profile makes one)");
+  const std::int64_t schema = in.at("schema").integer();
+  if (schema != kMachineProfileSchema) {
+    in.at("schema").complain(
+        fmt::format("this is a machine profile of version {}, and this program reads version {}; "
+                    "measure it again with spate profile",
+                    schema, kMachineProfileSchema));
+  }
+  in.allow_only({"schema", "spate", "measured_unix_s", "machine", "canary", "cores", "limits",
+                 "transport", "models"});
+  MachineProfile out;
+  out.file = in.where();
+  if (const auto machine = in.find("machine")) out.machine_json = machine->to_json_text();
+  out.measured_unix_s = in.number_or("measured_unix_s", 0.0, 0.0, 1e12);
+  out.cores = static_cast<int>(in.at("cores").integer(1, 4096));
+  const ConfigReader limits = in.at("limits");
+  limits.allow_only({"mechanism", "period_ms", "delay"});
+  out.limit_mechanism = limits.at("mechanism").text();
+  out.cfs_period = limits.at("period_ms").milliseconds(1.0, 1000.0);
+  out.limit_delay = Law::read(limits.at("delay"));
+  const ConfigReader transport = in.at("transport");
+  transport.allow_only({"to_gateway", "from_gateway", "message_cpu_ms"});
+  out.to_gateway = Law::read(transport.at("to_gateway"));
+  out.from_gateway = Law::read(transport.at("from_gateway"));
+  out.message_cpu_ms = transport.at("message_cpu_ms").number(0.0, 1e4);
+  const ConfigReader models = in.at("models");
+  for (const std::string& name : models.keys()) {
+    out.models.push_back(read_model(models.at(name), name));
+  }
+  if (out.models.empty()) models.fail("at least one model");
+  return out;
+}
+
+MachineProfile read_machine_profile(const std::filesystem::path& file) {
+  MachineProfile out = read_machine_profile(ConfigReader::from_file(file));
+  out.file = file.string();
+  return out;
+}
+
+}  // namespace spate::sim

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// MachineProfile: what `spate profile` measured of a machine and its models, and the simulator
+// computes with. docs/simulator.md describes the file. A profile of another version of the format
+// is refused, as its figures would mean something else.
+//
+// Threads: plain data.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "spate/sim/world_config.h"
+
+namespace spate::sim {
+
+inline constexpr int kMachineProfileSchema = 1;
+
+struct ProfiledModel {
+  std::string name;     // the model directory's name
+  std::string variant;  // of its manifest
+  double memory_bytes = 0.0;
+  ServiceLaws service;          // CPU time of a call on one thread
+  ServiceLaws service_threads;  // with `threads` threads; may be empty
+  StartLaws start;              // on an idle machine
+};
+
+struct MachineProfile {
+  std::string file;          // where it was read, for messages
+  std::string machine_json;  // "{…}" of the machine it was measured on
+  double measured_unix_s = 0.0;
+  int cores = 1;
+  std::string limit_mechanism;  // "cgroup_v2", "cgroup_v1"
+  Duration cfs_period = std::chrono::milliseconds(100);
+  Law limit_delay;
+  Law to_gateway;               // intended send until received
+  Law from_gateway;             // answered until received back
+  double message_cpu_ms = 0.0;  // of gateway, broker and influx together, per request
+  std::vector<ProfiledModel> models;
+
+  // Throws ConfigError that names what the profile has.
+  const ProfiledModel& model(const std::string& name) const;
+};
+
+// Throws ConfigError.
+MachineProfile read_machine_profile(const ConfigReader& reader);
+MachineProfile read_machine_profile(const std::filesystem::path& file);
+
+}  // namespace spate::sim
