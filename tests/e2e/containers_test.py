@@ -30,6 +30,8 @@ def health(container):
 class Containers(unittest.TestCase):
     def test_01_everything_is_up_and_healthy(self):
         wait_until(lambda: json.loads(stack.get("/api/state")).get("workers"), "workers have registered", 60, 0.5)
+        for model in MODELS:
+            wait_until(lambda m=model: stack.workers(m), f"a worker of {model} runs", 60, 0.5)
         wait_until(lambda: "ok" in stack.get("/readyz"), "the gateway has the replicas it wants", 60, 0.5)
         for name in COMPONENTS:
             container = stack.component(name)
@@ -48,7 +50,7 @@ class Containers(unittest.TestCase):
 
     def test_03_each_container_is_confined(self):
         everything = stack.containers()
-        self.assertGreaterEqual(len(everything), len(COMPONENTS))
+        self.assertGreaterEqual(len(everything), len(COMPONENTS) + len(MODELS))
         for container in everything:
             host, name = container["HostConfig"], container["Name"]
             self.assertTrue(host["ReadonlyRootfs"], name)
@@ -82,11 +84,45 @@ class Containers(unittest.TestCase):
         maps = pathlib.Path(f"/proc/{stack.component('gateway')['State']['Pid']}/maps").read_text()
         for library in ("onnxruntime", "xgboost", "libjpeg", "turbojpeg", "libpng", "libspate_"):
             self.assertNotIn(library, maps)
+        worker = stack.workers("resnet50")[0]
+        self.assertIn("onnxruntime", pathlib.Path(f"/proc/{worker['State']['Pid']}/maps").read_text())
 
     def test_06_requests_of_every_model_are_answered(self):
         for model in MODELS:
             wait_until(lambda m=model: stack.metric("spate_requests_total", model=m, outcome="answered") >= 20,
                        f"20 answers of {model}", 60, 0.5)
+
+    def test_07_the_surge_makes_more_containers(self):
+        wait_until(lambda: len(stack.workers("resnet50")) >= 2, "a second container of resnet50", 120, 0.5)
+        wait_until(lambda: sum(w["model"] == "resnet50" and w["state"] == "ready"
+                               for w in json.loads(stack.get("/api/state"))["workers"]) >= 2,
+                   "two ready workers of resnet50", 60, 0.5)
+        self.assertEqual(len(stack.workers("linear")), 1)
+
+    def test_09_a_killed_worker_is_replaced(self):
+        victim = stack.workers("linear")[0]["Id"]
+        stack.engine("kill", victim)
+        wait_until(lambda: [w for w in stack.workers("linear") if w["Id"] != victim], "another worker of linear", 60, 0.5)
+        before = stack.metric("spate_requests_total", model="linear", outcome="answered")
+        wait_until(lambda: stack.metric("spate_requests_total", model="linear", outcome="answered") > before + 20,
+                   "linear answers again", 60, 0.5)
+
+    def test_10_a_killed_gateway_comes_back_and_adopts_its_workers(self):
+        gateway = stack.component("gateway")
+        workers = {w["Id"] for w in stack.workers("xgboost")}
+        stack.engine("kill", gateway["Id"])  # a manual kill is not restarted by the engine's policy
+        stack.engine("start", gateway["Id"])
+
+        def serves():
+            try:
+                return "ok" in stack.get("/readyz")
+            except OSError:
+                return False
+
+        wait_until(serves, "the gateway serves again", 60, 0.5)
+        self.assertEqual({w["Id"] for w in stack.workers("xgboost")}, workers)
+        wait_until(lambda: stack.metric("spate_requests_total", model="xgboost", outcome="answered") > 20,
+                   "xgboost answers again", 60, 0.5)
 
 
 class Proxy(unittest.TestCase):
@@ -164,7 +200,7 @@ class Proxy(unittest.TestCase):
 
 class Teardown(unittest.TestCase):
     def test_21_down_leaves_nothing(self):
-        self.assertTrue(stack.containers())
+        self.assertTrue(stack.workers())
         stack.compose("down", "-v", "-t", "40")
         wait_until(lambda: not stack.containers(every=True), "no container is left", 20, 0.5)
         self.assertEqual(stack.engine("ps", "-aq", "--filter", "label=spate.component"), "")
