@@ -99,6 +99,16 @@ class Containers(unittest.TestCase):
                    "two ready workers of resnet50", 60, 0.5)
         self.assertEqual(len(stack.workers("linear")), 1)
 
+    def test_08_prometheus_sees_gateway_influx_and_workers(self):
+        def up(component):
+            return [r for r in stack.query(f'up{{component="{component}"}} == 1')]
+
+        for component in ("gateway", "influx"):
+            wait_until(lambda c=component: up(c), f"Prometheus scrapes {component}", 90, 1)
+        wait_until(lambda: len({r["metric"]["model"] for r in up("worker")}) == len(MODELS),
+                   "Prometheus scrapes workers of every model", 90, 1)
+        self.assertTrue(stack.query("sum(spate_requests_total) > 0"))
+
     def test_09_a_killed_worker_is_replaced(self):
         victim = stack.workers("linear")[0]["Id"]
         stack.engine("kill", victim)
