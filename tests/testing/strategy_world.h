@@ -17,8 +17,10 @@ using Values = std::map<std::string, double>;
 
 class StrategyWorld {
  public:
-  StrategyWorld(const std::string& strategy, const std::string& options)
-      : strategy_(builtin_strategies().make(strategy, ConfigReader::from_text(options, "test"))) {
+  StrategyWorld(const std::string& strategy, const std::string& options,
+                const DemandByModel& demand = {})
+      : strategy_(
+            builtin_strategies(demand).make(strategy, ConfigReader::from_text(options, "test"))) {
     model_.model = "m";
     model_.bounds = {.min_replicas = 0,
                      .max_replicas = 20,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "spate/base/check.h"
@@ -201,11 +202,18 @@ std::vector<StrategyChoice> read_strategies(const ConfigReader& in) {
         out.push_back(std::move(choice));
         continue;
       }
-      at->allow_only({"kind", "options"});
+      at->allow_only({"kind", "options", "wrap"});
       choice.kind = at->text_or("kind", label);
       if (const auto options = at->find("options")) {
         if (!options->is_map()) options->fail("a map of the strategy's settings");
         choice.options_json = options->to_json_text();
+      }
+      // The strategy's maker takes wrappers as one more option.
+      if (const auto wrap = at->find("wrap")) {
+        if (!wrap->is_list()) wrap->fail("a list of wrappers");
+        auto options = nlohmann::ordered_json::parse(choice.options_json);
+        options["wrap"] = nlohmann::ordered_json::parse(wrap->to_json_text());
+        choice.options_json = options.dump();
       }
     }
     out.push_back(std::move(choice));

@@ -8,11 +8,15 @@
 
 #include "spate/base/check.h"
 #include "spate/base/config_error.h"
+#include "spate/scaling/baselines/baselines.h"
+#include "spate/scaling/classical/classical.h"
+#include "spate/scaling/clouds/clouds.h"
 #include "spate/scaling/model_based/model_based.h"
 #include "spate/scaling/none.h"
 #include "spate/scaling/production/production.h"
 #include "spate/scaling/scripted.h"
 #include "spate/scaling/threshold.h"
+#include "spate/scaling/wrappers/wrappers.h"
 
 namespace spate::scaling {
 namespace {
@@ -84,6 +88,7 @@ StrategyOptions StrategyRegistry::read_options(const StrategyInfo& info,
     for (const auto& spec : info.options) known.push_back(spec.name);
     std::vector<std::string> seen;
     for (const auto& key : given->keys()) {
+      if (key == "wrap") continue;
       if (std::find(known.begin(), known.end(), key) == known.end()) {
         const std::string near = nearest_word(key, known);
         given->complain(fmt::format(
@@ -117,10 +122,11 @@ std::unique_ptr<Strategy> StrategyRegistry::make(std::string_view name,
                                                  const std::optional<ConfigReader>& options,
                                                  std::string_view where) const {
   const StrategyInfo& info = find(name, where);
-  return info.make(read_options(info, options));
+  return wrap(info.make(read_options(info, options)),
+              options ? options->find("wrap") : std::nullopt);
 }
 
-StrategyRegistry builtin_strategies() {
+StrategyRegistry builtin_strategies(const DemandByModel& demand) {
   StrategyRegistry registry;
   registry.add(none_strategy());
   registry.add(horizontal_strategy());
@@ -128,6 +134,9 @@ StrategyRegistry builtin_strategies() {
   registry.add(scripted_strategy());
   add_model_based(registry);
   add_production_autoscalers(registry);
+  add_clouds(registry);
+  add_classical(registry);
+  add_baselines(registry, demand);
   return registry;
 }
 

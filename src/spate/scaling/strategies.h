@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "spate/base/config_reader.h"
+#include "spate/scaling/demand.h"
 #include "spate/scaling/strategy.h"
 
 namespace spate::scaling {
@@ -63,6 +64,8 @@ struct StrategyInfo {
   std::function<std::unique_ptr<Strategy>(const StrategyOptions&)> make;
   // Checks across several options; "" or what is wrong.
   std::function<std::string(const StrategyOptions&)> check;
+  // A baseline that sees the schedule of the demand: whoever runs it must supply that.
+  bool sees_schedule = false;
 };
 
 class StrategyRegistry {
@@ -75,12 +78,14 @@ class StrategyRegistry {
   // Throws ConfigError, which begins with `where`, naming the nearest known strategy.
   const StrategyInfo& find(std::string_view name, std::string_view where) const;
 
-  // Checks `given` (a map; nothing = all defaults) against the strategy's options. Throws
-  // ConfigError naming file, line, key, range, and for an unknown option the nearest known one.
+  // Checks `given` (a map; nothing = all defaults) against the strategy's options; `wrap` among
+  // them is left to make(). Throws ConfigError naming file, line, key, range, and for an unknown
+  // option the nearest known one.
   static StrategyOptions read_options(const StrategyInfo& info,
                                       const std::optional<ConfigReader>& given);
 
-  // Both of the above, then makes it.
+  // Both of the above, then makes it, within the wrappers that the option `wrap` names, which
+  // every strategy has (wrappers/wrappers.h).
   std::unique_ptr<Strategy> make(std::string_view name, const std::optional<ConfigReader>& options,
                                  std::string_view where = "strategy") const;
 
@@ -88,6 +93,7 @@ class StrategyRegistry {
   std::vector<StrategyInfo> infos_;
 };
 
-StrategyRegistry builtin_strategies();
+// `demand` is for the baselines that see it; without it they refuse to be made.
+StrategyRegistry builtin_strategies(const DemandByModel& demand = {});
 
 }  // namespace spate::scaling

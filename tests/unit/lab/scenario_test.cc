@@ -92,6 +92,17 @@ TEST(Scenario, AWarmPoolIsOutsideTheBoundsOfWhatServes) {
               HasSubstr("warm_pool <= max_warm_pool"));
 }
 
+TEST(Scenario, WrappersAreAnOptionOfTheStrategy) {
+  const std::string wrapped =
+      with(kSmall, "options: {high_ratio: 0.6}}",
+           "options: {high_ratio: 0.6}, wrap: [{kind: cooldown, in_s: 30}]}");
+  EXPECT_EQ(read_scenario_text(wrapped, "s.yaml").strategy("eager").options_json,
+            R"({"high_ratio":0.6,"wrap":[{"kind":"cooldown","in_s":30}]})");
+  EXPECT_NE(error_of(with(kSmall, "options: {high_ratio: 0.6}}", "wrap: {kind: cooldown}}"))
+                .find("expected a list of wrappers"),
+            std::string::npos);
+}
+
 TEST(Scenario, LabelsOfStrategies) {
   const Scenario s = read_scenario_text(kSmall, "s.yaml");
   EXPECT_EQ(s.strategy("eager").kind, "horizontal");

@@ -8,6 +8,7 @@ void add_model_based(StrategyRegistry& registry) {
   registry.add(erlang_c_strategy());
   registry.add(vertical_bridge_strategy());
   registry.add(hybrid_strategy());
+  registry.add(predictive_strategy());
 }
 
 }  // namespace spate::scaling

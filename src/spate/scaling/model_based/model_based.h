@@ -12,6 +12,7 @@ StrategyInfo backlog_strategy();          // backlog.cc
 StrategyInfo erlang_c_strategy();         // erlang_c.cc
 StrategyInfo vertical_bridge_strategy();  // vertical_bridge.cc
 StrategyInfo hybrid_strategy();           // hybrid.cc
+StrategyInfo predictive_strategy();       // predictive.cc
 
 void add_model_based(StrategyRegistry& registry);
 
