@@ -198,6 +198,17 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
   }
 }
 
+double mean_start_s(const std::vector<ReplicaStart>& starts) {
+  double sum_ms = 0.0;
+  int count = 0;
+  for (const auto& s : starts) {
+    if (!s.ready_ms) continue;
+    sum_ms += *s.ready_ms;
+    ++count;
+  }
+  return count > 0 ? sum_ms / 1000.0 / count : 0.0;
+}
+
 ModelResult judge_model(const RunFiles& files, const std::string& name, const Json& settings) {
   ModelResult out;
   out.model = name;
@@ -217,6 +228,7 @@ ModelResult judge_model(const RunFiles& files, const std::string& name, const Js
   find_worst_second(samples, out);
   measure_supply(files, out);
   read_decisions(files, out);
+  out.elasticity = elasticity_of_run(files, name, settings, out.surges, mean_start_s(out.starts));
 
   const Json& prices = child(files.scenario, "prices");
   const double limit = number_of(settings, "cpu_limit");

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "spate/lab/cost.h"
+#include "spate/lab/run_elasticity.h"
 #include "spate/lab/run_files.h"
 #include "spate/lab/surge.h"
 
@@ -82,6 +83,7 @@ struct ModelResult {
   double mean_cpu_limit = 0.0;  // CPUs per replica
   std::vector<ReplicaStart> starts;
   DecisionCounts decisions;
+  RunElasticity elasticity;
 };
 
 struct RunResult {

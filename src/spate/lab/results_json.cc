@@ -86,7 +86,8 @@ Json model_json(const ModelResult& m) {
            {{"up", m.decisions.up},
             {"down", m.decisions.down},
             {"hold", m.decisions.hold},
-            {"clipped", m.decisions.clipped}}}};
+            {"clipped", m.decisions.clipped}}},
+          {"elasticity", elasticity_json(m.elasticity)}};
 }
 
 }  // namespace
