@@ -42,7 +42,7 @@ class Listener : public ::testing::Test {
     return listener ? "accepted" : listener.error().message;
   }
 
-  struct Owner : WorkerLink::Owner {
+  struct Owner final : WorkerLink::Owner {
     void link_message(WorkerLink&, wire::Message&&) override {}
     void link_closed(WorkerLink&, const std::string&) override {}
   };

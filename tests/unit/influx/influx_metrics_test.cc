@@ -20,7 +20,8 @@ class InfluxMetricsTest : public ::testing::Test {
     schedule_.duration = seconds(2);
     schedule_.requests.push_back({milliseconds(-500), 0, 0});
     for (int i = 0; i < 20; ++i) schedule_.requests.push_back({milliseconds(100 * i), 0, 0});
-    verifier_.emplace(schedule_, std::vector{CheckedModel{milliseconds(100), {}}}, RequestIds({}));
+    verifier_.emplace(schedule_, std::vector{CheckedModel{milliseconds(100), {}}},
+                      RequestIds(RequestIds::Key{11, 22}));
     plan_.duration_s = 2.0;
     ModelPlan model;
     model.name = "m";
