@@ -5,6 +5,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 
 namespace spate::app {
@@ -21,9 +22,14 @@ void add_worker_command(CLI::App& app, Run& run);
 void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
+void add_simulate_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_health_command(CLI::App& app, Run& run);
+
+// Computes summary.json and report.html of an experiment's directory, prints the table and returns
+// the exit status.
+int report_on(const std::filesystem::path& directory);
 
 }  // namespace spate::app

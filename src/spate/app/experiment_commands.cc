@@ -51,32 +51,6 @@ void print_invalid(const lab::Summary& summary) {
   }
 }
 
-// summary.json, report.html, the table.
-int report_on(const std::filesystem::path& directory) {
-  const auto summary = lab::summarise(directory);
-  if (!summary) {
-    fmt::print(stderr, "spate: {}\n", summary.error().message);
-    return kFailed;
-  }
-  const Status written = lab::write_summary(*summary);
-  const auto report = report::write_report(*summary);
-  const std::string currency = summary->json.contains("prices")
-                                   ? lab::text_of(summary->json["prices"], "currency")
-                                   : std::string("USD");
-  fmt::print("\n{}\n",
-             lab::comparison_table(summary->comparison, {::isatty(STDOUT_FILENO) == 1, currency}));
-  print_invalid(*summary);
-  if (!written || !report) {
-    fmt::print(stderr, "spate: {}\n", (!written ? written.error() : report.error()).message);
-    return kFailed;
-  }
-  fmt::print("summary: {}\nreport:  {}\n", (directory / "summary.json").string(), report->string());
-  for (const auto& s : summary->comparison.strategies) {
-    if (s.valid_runs == 0) return kInvalid;
-  }
-  return kOk;
-}
-
 int run_experiment(const Arguments& arguments) {
   init_logging("spate", "warn");
   lab::CompareOptions options = arguments.options;
@@ -220,6 +194,32 @@ void add_report(CLI::App& app, Run& run) {
 }
 
 }  // namespace
+
+// summary.json, report.html, the table.
+int report_on(const std::filesystem::path& directory) {
+  const auto summary = lab::summarise(directory);
+  if (!summary) {
+    fmt::print(stderr, "spate: {}\n", summary.error().message);
+    return kFailed;
+  }
+  const Status written = lab::write_summary(*summary);
+  const auto report = report::write_report(*summary);
+  const std::string currency = summary->json.contains("prices")
+                                   ? lab::text_of(summary->json["prices"], "currency")
+                                   : std::string("USD");
+  fmt::print("\n{}\n",
+             lab::comparison_table(summary->comparison, {::isatty(STDOUT_FILENO) == 1, currency}));
+  print_invalid(*summary);
+  if (!written || !report) {
+    fmt::print(stderr, "spate: {}\n", (!written ? written.error() : report.error()).message);
+    return kFailed;
+  }
+  fmt::print("summary: {}\nreport:  {}\n", (directory / "summary.json").string(), report->string());
+  for (const auto& s : summary->comparison.strategies) {
+    if (s.valid_runs == 0) return kInvalid;
+  }
+  return kOk;
+}
 
 void add_experiment_commands(CLI::App& app, Run& run) {
   add_run(app, run);

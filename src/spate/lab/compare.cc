@@ -23,6 +23,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr double kLongestRunSeconds = 86400.0;
+
 std::filesystem::path this_program() {
   std::error_code failed;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
@@ -162,6 +164,12 @@ CompareOutcome compare(const CompareOptions& given) {
   experiment.limits = options.limits;
   if (!options.http.empty()) experiment.http = parse_http_address(options.http);
   experiment.machine = read_machine();
+  if (experiment.scenario.duration_s > kLongestRunSeconds) {
+    throw ConfigError(
+        fmt::format("scenario {} lasts {:g} s; a live run lasts a day at most (spate simulate "
+                    "takes longer ones)",
+                    experiment.scenario.name, experiment.scenario.duration_s));
+  }
   require_labels(options.strategies);
   check_strategies(experiment.scenario, options.strategies);
   require_budget(experiment.scenario, experiment.machine);

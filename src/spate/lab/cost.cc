@@ -94,10 +94,14 @@ ModelCost cost_of(const RunFiles& run, const std::string& model, const CpuTerms&
   }
   if (!out.from_events) out.cpu_seconds = integrate(reserved, from, until);
   out.memory_gib_seconds = integrate(memory, from, until);
-  out.cpu = out.cpu_seconds * prices.cpu_per_hour / kSecondsPerHour;
-  out.memory = out.memory_gib_seconds * prices.memory_gib_per_hour / kSecondsPerHour;
-  out.total = out.cpu + out.memory;
+  price(out, prices);
   return out;
+}
+
+void price(ModelCost& cost, const Prices& prices) {
+  cost.cpu = cost.cpu_seconds * prices.cpu_per_hour / kSecondsPerHour;
+  cost.memory = cost.memory_gib_seconds * prices.memory_gib_per_hour / kSecondsPerHour;
+  cost.total = cost.cpu + cost.memory;
 }
 
 std::optional<double> per_thousand(double total, double good_answers) {

@@ -77,6 +77,9 @@ struct ModelCost {
 ModelCost cost_of(const RunFiles& run, const std::string& model, const CpuTerms& terms,
                   const Prices& prices);
 
+// Fills in the money for its seconds.
+void price(ModelCost& cost, const Prices& prices);
+
 // Money per 1 000 answers that were right in form and in time; unset when there was none.
 std::optional<double> per_thousand(double total, double good_answers);
 

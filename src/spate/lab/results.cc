@@ -209,6 +209,22 @@ double mean_start_s(const std::vector<ReplicaStart>& starts) {
   return count > 0 ? sum_ms / 1000.0 / count : 0.0;
 }
 
+// A simulated run has exact totals, which the records of a long one do not give.
+void use_totals(const Json& simulated, const Prices& prices, ModelResult& out) {
+  const Json& totals = child(child(simulated, "totals"), out.model.c_str());
+  if (!totals.is_object()) return;
+  out.decisions.up = static_cast<int>(number_of(totals, "up"));
+  out.decisions.down = static_cast<int>(number_of(totals, "down"));
+  out.decisions.hold = static_cast<int>(number_of(totals, "hold"));
+  out.decisions.clipped = static_cast<int>(number_of(totals, "clipped"));
+  if (number_of(simulated, "records_dropped") > 0.0) {
+    out.cost.cpu_seconds = number_of(totals, "cpu_reserved_s");
+    out.cost.from_events = false;
+  }
+  out.cost.memory_gib_seconds = number_of(totals, "memory_gib_s");
+  price(out.cost, prices);
+}
+
 ModelResult judge_model(const RunFiles& files, const std::string& name, const Json& settings) {
   ModelResult out;
   out.model = name;
@@ -230,13 +246,14 @@ ModelResult judge_model(const RunFiles& files, const std::string& name, const Js
   read_decisions(files, out);
   out.elasticity = elasticity_of_run(files, name, settings, out.surges, mean_start_s(out.starts));
 
-  const Json& prices = child(files.scenario, "prices");
+  const Json& priced = child(files.scenario, "prices");
+  const Prices prices{number_of(priced, "cpu_per_hour"), number_of(priced, "memory_gib_per_hour"),
+                      text_of(priced, "currency")};
   const double limit = number_of(settings, "cpu_limit");
   const double cores = number_of(child(files.run, "machine"), "cores");
-  out.cost =
-      cost_of(files, name, {number_of(settings, "cpu_request"), limit, boost_cpus(limit, cores)},
-              {number_of(prices, "cpu_per_hour"), number_of(prices, "memory_gib_per_hour"),
-               text_of(prices, "currency")});
+  out.cost = cost_of(files, name,
+                     {number_of(settings, "cpu_request"), limit, boost_cpus(limit, cores)}, prices);
+  use_totals(child(files.run, "simulated"), prices, out);
   out.cost_per_1000_good = per_thousand(out.cost.total, out.in_time);
   return out;
 }

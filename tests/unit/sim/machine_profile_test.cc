@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/sim/machine_profile.h"
+
+#include <gmock/gmock.h>
+
+#include "spate/base/config_error.h"
+
+namespace spate::sim {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+std::string profile_text(int schema, const std::string& extra = "") {
+  const std::string law = R"({"mean_ms": 15, "quantiles_ms": [10, 20]})";
+  return "{\"schema\": " + std::to_string(schema) + R"(, "cores": 2,
+    "limits": {"mechanism": "cgroup_v1", "period_ms": 100, "delay": )" +
+         law + R"(}, "transport": {"to_gateway": )" + law + R"(, "from_gateway": )" + law +
+         R"(, "message_cpu_ms": 0.1}, "models": {"resnet50": {"variant": "fp32",
+    "memory_bytes": 1e8, "call_cpu": {"4": )" +
+         law + R"(, "1": )" + law + R"(}, "start": {"spawn": )" + law + R"(, "to_main": )" + law +
+         R"(, "load_cpu": )" + law + "}}}" + extra + "}";
+}
+
+MachineProfile read(const std::string& text) {
+  return read_machine_profile(ConfigReader::from_text(text, "profile.json"));
+}
+
+TEST(MachineProfile, IsRead) {
+  const MachineProfile profile = read(profile_text(1));
+  EXPECT_EQ(profile.cores, 2);
+  EXPECT_EQ(profile.cfs_period, std::chrono::milliseconds(100));
+  EXPECT_DOUBLE_EQ(profile.to_gateway.mean_ns(), 15e6);
+  const ProfiledModel& model = profile.model("resnet50");
+  ASSERT_EQ(model.service.entries.size(), 2U);
+  EXPECT_EQ(model.service.entries[0].batch, 1);
+  EXPECT_EQ(model.service.entries[1].batch, 4);
+  EXPECT_DOUBLE_EQ(model.start.load.mean_ns(), 15e6);
+}
+
+TEST(MachineProfile, OfAnotherVersionIsRefused) {
+  EXPECT_THAT([] { read(profile_text(2)); },
+              ThrowsMessage<ConfigError>(HasSubstr("version 2, and this program reads version 1")));
+}
+
+TEST(MachineProfile, SaysWhatItHasAndWhatIsUnknown) {
+  const MachineProfile profile = read(profile_text(1));
+  EXPECT_THAT([&] { (void)profile.model("resnet"); },
+              ThrowsMessage<ConfigError>(HasSubstr("it has: resnet50")));
+  EXPECT_THAT([] { read(profile_text(1, ", \"models2\": 1")); },
+              ThrowsMessage<ConfigError>(HasSubstr("models2")));
+}
+
+}  // namespace
+}  // namespace spate::sim
