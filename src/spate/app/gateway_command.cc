@@ -217,7 +217,7 @@ class Gateway {
         {"limit_mechanism", scaling::to_string(backend_->actuator().limit_mechanism())},
         {"limit_note", backend_->limit_note()},
         {"backend", backend_->description()},
-        {"started_unix_s", to_unix_s(clock_.wall_now())}};
+        {"started_unix_s", started_unix_s_}};
     return write_file(config_.run_dir / "gateway.state.json", state.dump(1) + "\n");
   }
 
