@@ -144,9 +144,7 @@ void DockerReplicas::started(Replica& replica, TimePoint start_sent, const Statu
                   .replica_id = r.info.replica_id,
                   .detail = fmt::format("container {}", r.info.container_id.substr(0, 12)),
                   .phases = {{"create_ms", to_ms(r.create_took)}, {"start_ms", to_ms(took)}}});
-            if (r.stop_asked) return send_stop(r);
-            if (r.limit_wanted) send_limit(r);
-            if (r.park_wanted != r.info.parked) send_park(r);
+            proceed(r);
           }));
 }
 
@@ -161,8 +159,18 @@ Status DockerReplicas::set_cpu_limit(const std::string& id, double cpus) {
   Replica* replica = find(id);
   if (replica == nullptr) return Error{ErrorCode::NotFound, "no replica " + id};
   replica->limit_wanted = cpus;
-  if (replica->phase == Phase::Running && !replica->limit_busy) send_limit(*replica);
+  proceed(*replica);
   return ok();
+}
+
+// What was asked of a replica takes effect in order, one call at a time; a stop goes first.
+void DockerReplicas::proceed(Replica& replica) {
+  if (replica.phase != Phase::Running || replica.limit_busy || replica.park_busy) return;
+  if (replica.stop_asked) return send_stop(replica);
+  if (replica.limit_wanted) return send_limit(replica);
+  if (!std::exchange(replica.park_asked, false)) return;
+  if (replica.park_wanted == replica.info.parked) return tell_parked(replica);
+  send_park(replica);
 }
 
 void DockerReplicas::send_limit(Replica& replica) {
@@ -192,7 +200,7 @@ void DockerReplicas::send_limit(Replica& replica) {
                 .replica_id = r.info.replica_id,
                 .detail = detail});
         }
-        if (r.limit_wanted) send_limit(r);
+        proceed(r);
       }));
 }
 
@@ -200,12 +208,8 @@ Status DockerReplicas::park(const std::string& id, bool wanted) {
   Replica* replica = find(id);
   if (replica == nullptr) return Error{ErrorCode::NotFound, "no replica " + id};
   replica->park_wanted = wanted;
-  if (replica->phase != Phase::Running || replica->park_busy) return ok();
-  if (wanted == replica->info.parked) {
-    tell_parked(*replica);
-  } else {
-    send_park(*replica);
-  }
+  replica->park_asked = true;
+  proceed(*replica);
   return ok();
 }
 
@@ -215,7 +219,6 @@ void DockerReplicas::tell_parked(const Replica& replica) {
 }
 
 void DockerReplicas::send_park(Replica& replica) {
-  if (replica.park_wanted == replica.info.parked) return;
   const bool pausing = replica.park_wanted;
   replica.park_busy = true;
   auto done = about<std::monostate>(replica.info.replica_id,
@@ -226,13 +229,11 @@ void DockerReplicas::send_park(Replica& replica) {
                                         r.info.parked = pausing;
                                         tell_parked(r);
                                       } else {
-                                        r.park_wanted = r.info.parked;
                                         emit({.kind = ReplicaEvent::Kind::ParkFailed,
                                               .replica_id = r.info.replica_id,
                                               .detail = status.error().message});
                                       }
-                                      if (r.stop_asked) return send_stop(r);
-                                      send_park(r);
+                                      proceed(r);
                                     });
   if (pausing) {
     client_->pause(replica.info.container_id, std::move(done));
@@ -246,12 +247,12 @@ Status DockerReplicas::stop(const std::string& id, Duration grace) {
   if (replica == nullptr) return ok();  // it is gone, as wanted
   replica->stop_asked = true;
   replica->grace = grace;
-  if (replica->phase == Phase::Running && !replica->stop_sent) send_stop(*replica);
+  proceed(*replica);
   return ok();
 }
 
 void DockerReplicas::send_stop(Replica& replica) {
-  if (replica.stop_sent || replica.park_busy) return;
+  if (replica.stop_sent) return;
   replica.stop_sent = true;
   const std::string id = replica.info.replica_id;
   const auto send = [this](Replica& r) {
@@ -402,7 +403,7 @@ void DockerReplicas::compare(const std::vector<ContainerInfo>& containers) {
       continue;
     }
     if (!replica->park_busy) replica->info.parked = state == "paused";
-    if (replica->stop_asked && !replica->stop_sent) send_stop(*replica);
+    proceed(*replica);
   }
 }
 
