@@ -284,9 +284,9 @@ scaling::StrategyInfo external_strategy(ExternalPace pace, std::shared_ptr<Exter
   return info;
 }
 
-scaling::StrategyRegistry all_strategies(ExternalPace pace,
-                                         std::shared_ptr<ExternalFaults> faults) {
-  scaling::StrategyRegistry registry = scaling::builtin_strategies();
+scaling::StrategyRegistry all_strategies(ExternalPace pace, std::shared_ptr<ExternalFaults> faults,
+                                         const scaling::DemandByModel& demand) {
+  scaling::StrategyRegistry registry = scaling::builtin_strategies(demand);
   registry.add(external_strategy(pace, std::move(faults)));
   return registry;
 }

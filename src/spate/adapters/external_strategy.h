@@ -42,9 +42,11 @@ enum class ExternalPace { Live, Simulated };
 
 scaling::StrategyInfo external_strategy(ExternalPace pace, std::shared_ptr<ExternalFaults> faults);
 
-// The built-in strategies and `external`: all that a scenario may name.
+// The built-in strategies and `external`: all that a scenario may name. `demand` is for the
+// baselines that see it; without it they refuse to be made.
 scaling::StrategyRegistry all_strategies(
     ExternalPace pace = ExternalPace::Live,
-    std::shared_ptr<ExternalFaults> faults = std::make_shared<ExternalFaults>());
+    std::shared_ptr<ExternalFaults> faults = std::make_shared<ExternalFaults>(),
+    const scaling::DemandByModel& demand = {});
 
 }  // namespace spate::adapters

@@ -77,7 +77,10 @@ std::unique_ptr<scaling::Strategy> make_strategy(const gateway::GatewayConfig& c
                                                  std::shared_ptr<adapters::ExternalFaults> faults) {
   const auto options =
       ConfigReader::from_text(config.strategy.options_json, file + ": strategy.options");
-  return adapters::all_strategies(adapters::ExternalPace::Live, std::move(faults))
+  scaling::DemandByModel demand;
+  const auto strategy = ConfigReader::from_file(file).find("strategy");
+  if (strategy && strategy->has("demand")) demand = scaling::read_demand(strategy->at("demand"));
+  return adapters::all_strategies(adapters::ExternalPace::Live, std::move(faults), demand)
       .make(config.strategy.name, options, file + ": strategy.name");
 }
 

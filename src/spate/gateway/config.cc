@@ -236,7 +236,8 @@ GatewayConfig read_gateway_config(const ConfigReader& reader) {
   }
   if (const auto node = reader.find("single_topic")) config.single_topic = read_topic(*node);
   if (const auto node = reader.find("strategy")) {
-    node->allow_only({"name", "options"});
+    // `demand` is read by whoever makes the strategy.
+    node->allow_only({"name", "options", "demand"});
     config.strategy.name = node->at("name").text();
     config.strategy.options_json = json_or_empty(*node, "options");
   }

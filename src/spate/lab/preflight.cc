@@ -31,7 +31,11 @@ std::string make_hint(const ModelScenario& m) {
 }  // namespace
 
 void check_strategies(const Scenario& scenario, const std::vector<std::string>& labels) {
-  const auto registry = adapters::all_strategies();
+  // Demand is not resolved yet; that there will be some is enough here.
+  scaling::DemandByModel demand;
+  for (const auto& model : scenario.models) demand[model.name].rates_per_s = {0.0};
+  const auto registry = adapters::all_strategies(
+      adapters::ExternalPace::Live, std::make_shared<adapters::ExternalFaults>(), demand);
   for (const auto& label : labels) {
     const StrategyChoice choice = scenario.strategy(label);
     const std::string where =

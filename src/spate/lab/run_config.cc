@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/lab/run_config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "spate/base/config_error.h"
 #include "spate/base/sha256.h"
+#include "spate/lab/demand.h"
+#include "spate/scaling/strategies.h"
 
 namespace spate::lab {
 namespace {
@@ -23,6 +26,17 @@ Json broker_json(const BrokerAddress& broker) {
 
 std::string absolute_text(const std::filesystem::path& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+// Only the baselines that see the demand are told of it.
+Json strategy_json(const Scenario& scenario, const StrategyChoice& strategy) {
+  Json out{{"name", strategy.kind}, {"options", Json::parse(strategy.options_json)}};
+  const auto registry = scaling::builtin_strategies(demand_of(scenario));
+  const auto& known = registry.list();
+  const auto info = std::find_if(known.begin(), known.end(),
+                                 [&](const auto& i) { return i.name == strategy.kind; });
+  if (info != known.end() && info->sees_schedule) out["demand"] = demand_json(demand_of(scenario));
+  return out;
 }
 
 }  // namespace
@@ -94,7 +108,7 @@ Json gateway_json(const Scenario& scenario, const StrategyChoice& strategy,
           {"http", {{"host", http.host}, {"port", http.port}}},
           {"run_label", paths.directory.filename().string()},
           {"single_topic", "data_influx"},
-          {"strategy", {{"name", strategy.kind}, {"options", Json::parse(strategy.options_json)}}},
+          {"strategy", strategy_json(scenario, strategy)},
           {"actuator", {{"kind", "process"}, {"limits", limits}}},
           {"models", models}};
 }

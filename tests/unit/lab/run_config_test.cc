@@ -13,6 +13,7 @@
 #include "spate/gateway/config.h"
 #include "spate/influx/plan.h"
 #include "spate/lab/compare.h"
+#include "spate/scaling/demand.h"
 
 namespace spate::lab {
 namespace {
@@ -52,6 +53,25 @@ TEST(RunConfig, TheGatewayReadsItsConfig) {
   EXPECT_EQ(config.http.port, 0);
   const std::chrono::duration<double, std::milli> slo = config.models[0].slo_latency;
   EXPECT_DOUBLE_EQ(slo.count(), s.models[0].slo_latency_ms);
+}
+
+TEST(RunConfig, OnlyBaselinesAreToldTheDemand) {
+  const Scenario s = demo();
+  const auto told =
+      gateway_json(s, {"static_peak", "static_peak", "{}"}, {}, paths(), "id", "auto");
+  const auto demand = scaling::read_demand(
+      ConfigReader::from_text(told["strategy"]["demand"].dump(), "gateway.json"));
+  ASSERT_EQ(demand.size(), 1U);  // of the model that strategies see
+  const scaling::DemandSchedule& images = demand.at("resnet50");
+  EXPECT_DOUBLE_EQ(images.step_s, 1.0);
+  EXPECT_EQ(images.rates_per_s.size(), static_cast<std::size_t>(s.warm_up_s + s.duration_s));
+  EXPECT_NEAR(images.rate(0.0), s.models[0].profile.rate(0.0), 1e-9);
+  EXPECT_NEAR(images.rate(s.warm_up_s + 20.0), s.models[0].profile.rate(20.5), 1e-9);
+  EXPECT_NEAR(images.peak(), s.models[0].profile.peak_per_s(), 1e-9);
+  const auto other = gateway_json(s, {"horizontal", "horizontal", "{}"}, {}, paths(), "id", "auto");
+  EXPECT_FALSE(other["strategy"].contains("demand"));
+  EXPECT_NO_THROW(
+      gateway::read_gateway_config(ConfigReader::from_text(told.dump(), "gateway.json")));
 }
 
 TEST(RunConfig, InfluxReadsItsPlanAndEachRepetitionHasItsOwnSchedule) {
