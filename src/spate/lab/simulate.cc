@@ -153,7 +153,7 @@ Json totals_of(const sim::RunOutput& output) {
 std::unique_ptr<scaling::Strategy> make_strategy(const StrategyChoice& choice) {
   const auto options =
       ConfigReader::from_text(choice.options_json, "strategies." + choice.label + ".options");
-  return scaling::builtin_strategies().make(choice.kind, options,
+  return scaling::builtin_strategies(demand_of(scenario)).make(choice.kind, options,
                                             "strategies." + choice.label + ".kind");
 }
 
