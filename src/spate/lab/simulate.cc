@@ -9,9 +9,11 @@
 #include <mutex>
 #include <thread>
 
+#include "spate/adapters/external_strategy.h"
 #include "spate/adapters/run_records.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
+#include "spate/lab/demand.h"
 #include "spate/scaling/strategies.h"
 #include "spate/sim/world.h"
 
@@ -150,11 +152,13 @@ Json totals_of(const sim::RunOutput& output) {
   return out;
 }
 
-std::unique_ptr<scaling::Strategy> make_strategy(const StrategyChoice& choice) {
+std::unique_ptr<scaling::Strategy> make_strategy(const Scenario& scenario,
+                                                 const StrategyChoice& choice) {
   const auto options =
       ConfigReader::from_text(choice.options_json, "strategies." + choice.label + ".options");
-  return scaling::builtin_strategies(demand_of(scenario)).make(choice.kind, options,
-                                            "strategies." + choice.label + ".kind");
+  return adapters::all_strategies(adapters::ExternalPace::Simulated,
+                                  std::make_shared<adapters::ExternalFaults>(), demand_of(scenario))
+      .make(choice.kind, options, "strategies." + choice.label + ".kind");
 }
 
 // The lines of series.jsonl; those of influx.series.jsonl go to `influx`.
@@ -250,7 +254,7 @@ SimulatedRun simulate_run(const SimulationPlan& plan, const std::string& label, 
   const StrategyChoice choice = plan.scenario.strategy(label);
   sim::WorldConfig config = plan.world;
   config.run = static_cast<std::uint64_t>(repetition - 1);
-  sim::World world(config, make_strategy(choice));
+  sim::World world(config, make_strategy(plan.scenario, choice));
   return make_run(plan, choice, repetition, world.run());
 }
 
