@@ -162,7 +162,14 @@ CompareOutcome compare(const CompareOptions& given) {
   if (options.seed) experiment.scenario.seed = *options.seed;
   experiment.program = options.program.empty() ? this_program() : options.program;
   experiment.limits = options.limits;
-  if (!options.http.empty()) experiment.http = parse_http_address(options.http);
+  if (!options.http.empty()) {
+    if (options.backend == "docker") {
+      throw ConfigError(
+          "--http cannot be had with --backend docker: the gateway's port is published on a free "
+          "port of 127.0.0.1, which its gateway.state.json names");
+    }
+    experiment.http = parse_http_address(options.http);
+  }
   experiment.machine = read_machine();
   if (experiment.scenario.duration_s > kLongestRunSeconds) {
     throw ConfigError(

@@ -151,7 +151,10 @@ RunElasticity elasticity_of_run(const RunFiles& files, const std::string& model,
       asked.push_back(s.planned);
       in_time.push_back(s.in_time);
     }
-    out.worst_minute = judge::worst_window(asked, in_time, 1.0);
+    // A long simulated run has lines that stand for several seconds.
+    const auto& lines = samples->second;
+    const double width_s = lines.size() > 1 ? lines[1].t_s - lines[0].t_s : 1.0;
+    out.worst_minute = judge::worst_window(asked, in_time, width_s);
     if (out.worst_minute) out.worst_minute->from_s += samples->second.front().t_s;
   }
   return out;

