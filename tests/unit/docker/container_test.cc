@@ -40,10 +40,11 @@ TEST(WorkerContainer, ItsArgumentsAndLabels) {
   const ContainerSpec spec = worker_container(
       options, {.model = "m", .model_path = "/models/m", .replica_id = "m-4", .mode = "latency"});
   EXPECT_EQ(spec.name, "spate-r-m-4");
-  EXPECT_EQ(spec.command,
-            (std::vector<std::string>{"worker", "--model", "/models/m", "--route", "m", "--replica",
-                                      "m-4", "--gateway", "unix:/run/gw.sock", "--token-file",
-                                      "/run/token", "--mode", "latency"}));
+  EXPECT_EQ(spec.command, (std::vector<std::string>{
+                              "worker", "--model", "/models/m", "--route", "m", "--replica", "m-4",
+                              "--gateway", "unix:/run/gw.sock", "--token-file", "/run/token",
+                              "--mode", "latency", "--metrics-host", "0.0.0.0", "--metrics-port",
+                              "0", "--metrics-advertise", "spate-r-m-4"}));
   EXPECT_EQ(spec.labels.at(kOwnerLabel), "o");
   EXPECT_EQ(spec.labels.at(kRunLabel), "r");
   EXPECT_EQ(spec.labels.at(kReplicaLabel), "m-4");
