@@ -118,7 +118,8 @@ class GatewayCommand : public testing::Test {
     return out;
   }
   std::string worker_state(const std::string& replica) const {
-    for (const auto& worker : json::parse(get("/api/state").body)["workers"]) {
+    const json state = json::parse(get("/api/state").body);
+    for (const auto& worker : state["workers"]) {
       if (worker["replica"] == replica) return worker["state"];
     }
     return "";

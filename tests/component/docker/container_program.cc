@@ -38,7 +38,7 @@ int main(int count, char** words) {
     if (std::strcmp(words[i], "--model") == 0) path = words[i + 1];
   }
   const std::string what = path.substr(path.rfind('/') + 1);
-  std::printf("this is %s\n", what.c_str());
+  std::fprintf(stderr, "this is %s\n", what.c_str());
   std::fflush(stdout);
   if (what == "fails") {
     std::fprintf(stderr, "the model cannot be read\n");

@@ -60,6 +60,7 @@ class DockerReplicas : public std::enable_shared_from_this<DockerReplicas> {
     std::optional<double> limit_wanted;  // not yet sent
     bool limit_busy = false;             // an update is under way
     bool park_wanted = false;            // info.parked: what it is
+    bool park_asked = false;             // not yet sent
     bool park_busy = false;
     TimePoint asked{};
     Duration create_took{};
@@ -75,6 +76,7 @@ class DockerReplicas : public std::enable_shared_from_this<DockerReplicas> {
 
   void created(Replica& replica, Result<std::string> container);
   void started(Replica& replica, TimePoint start_sent, const Status& status);
+  void proceed(Replica& replica);
   void send_limit(Replica& replica);
   void send_park(Replica& replica);
   void tell_parked(const Replica& replica);
