@@ -156,7 +156,7 @@ TEST_F(WorkerProcess, ABadInputIsRefusedAlone) {
 TEST_F(WorkerProcess, WhatComesTooLateIsNotComputed) {
   start({"--cpu-limit", "1"});
   gateway_.welcome();
-  gateway_.send(batch(1, 2000));
+  gateway_.send(batch(1, 20'000));
   wire::Batch late = batch(2, 2);  // waits behind the first
   late.items[0].budget = Duration{1};
   gateway_.send(late);
