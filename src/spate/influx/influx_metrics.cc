@@ -63,8 +63,10 @@ void InfluxMetrics::update(const Verifier& verifier, double t_s) {
     }
     advance_to(*model.sent, static_cast<double>(t.sent));
     advance_to(*model.wrong, static_cast<double>(t.wrong));
-    const auto& profile = plan_.models[m].profile;  // none in a replay; the warm-up has its first rate
-    model.planned_rate->Set(profile && t_s < plan_.duration_s ? profile->rate(std::max(0.0, t_s)) : 0.0);
+    const auto& profile =
+        plan_.models[m].profile;  // none in a replay; the warm-up has its first rate
+    model.planned_rate->Set(profile && t_s < plan_.duration_s ? profile->rate(std::max(0.0, t_s))
+                                                              : 0.0);
     // The newest second that is over.
     const double newest_s = std::min(t_s - 1.0, static_cast<double>(verifier.seconds()) - 1.0);
     if (newest_s >= 0.0) {

@@ -30,8 +30,9 @@ TEST(RunElasticity, WithoutTheCapacityItSaysSo) {
   EXPECT_FALSE(e.spec.has_value());
   EXPECT_THAT(elasticity_json(e)["without"].get<std::string>(), testing::HasSubstr("capacity"));
   ASSERT_TRUE(e.worst_minute.has_value());
-  EXPECT_DOUBLE_EQ(e.worst_minute->ratio, 209.0 / 275.0);  // by the series; all of it, as it is shorter
-  EXPECT_EQ(e.oscillations, 1U);                           // up at 9.8 s, down at 19 s
+  EXPECT_DOUBLE_EQ(e.worst_minute->ratio,
+                   209.0 / 275.0);  // by the series; all of it, as it is shorter
+  EXPECT_EQ(e.oscillations, 1U);    // up at 9.8 s, down at 19 s
   EXPECT_EQ(e.wasted_starts, 0U);
 }
 
