@@ -352,7 +352,7 @@ void ControlLoop::State::write_records() {
   }
   for (const auto& event : autoscaler->take_events()) {
     Json record = to_json(event, unix_s(event.at));
-    if (event.event == "ready") {
+    if (event.event == "ready" || event.event == "replica_started") {
       if (const auto it = start_phases.find(event.replica); it != start_phases.end()) {
         record["phases"] = it->second;
       }

@@ -206,6 +206,9 @@ CompareOutcome compare(const CompareOptions& given) {
         loop, ContainerOptions{.socket = options.docker_socket, .image = options.image});
     std::vector<std::string> swept;
     if (const Status s = made->begin(swept); !s) {
+      // Nothing was run: the next try may have the same --out.
+      std::filesystem::remove(options.out / "preparation", failed);
+      std::filesystem::remove(options.out, failed);
       throw ConfigError("--backend docker: " + s.error().message);
     }
     if (!swept.empty()) {

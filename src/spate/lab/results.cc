@@ -154,7 +154,10 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
       continue;
     }
     const std::string replica = text_of(line, "replica");
-    if (event == "replica_started" && index.emplace(replica, out.starts.size()).second) {
+    // An engine may say that it has started a replica after that one has said that it is ready.
+    const bool begins =
+        event == "replica_started" || (event == "ready" && line.contains("after_ms"));
+    if (begins && index.emplace(replica, out.starts.size()).second) {
       out.starts.push_back({.replica = replica,
                             .from_pool = false,
                             .unix_s = at,
@@ -163,7 +166,6 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
                             .first_answer_ms = {},
                             .limit_applied_ms = {},
                             .phases = nullptr});
-      continue;
     }
     if (event == "unparked" && line.contains("after_ms")) {
       // From now on what happens to it belongs to this start. Unparked, it is ready.
@@ -187,9 +189,12 @@ void read_decisions(const RunFiles& files, ModelResult& out) {
                   ? number_of(line, "after_ms")
                   : (at - start.unix_s) * 1000.0 + start.after_ms;
     };
+    if (line.contains("phases")) {
+      if (start.phases.is_null()) start.phases = Json::object();
+      start.phases.update(line["phases"]);
+    }
     if (event == "ready") {
       set_once(start.ready_ms);
-      if (line.contains("phases")) start.phases = line["phases"];
     } else if (event == "first_answer") {
       set_once(start.first_answer_ms);
     } else if (event == "limit_applied") {
