@@ -41,7 +41,7 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import"):
             self.assertIn(wanted, names)
 
     def test_version(self):
@@ -88,6 +88,27 @@ class Commands(unittest.TestCase):
             wrong.write_text(text.replace("latency_ms: ", "latency_msec: ", 1))
             line = text[: text.index("latency_ms: ")].count("\n") + 1
             self.expect_refusal("run", str(wrong), "--strategy", "none", says=[f"wrong.yaml:{line}:", "latency_ms"])
+
+    def test_a_scenario_is_simulated_with_the_committed_profile_and_equal_seeds_give_equal_bytes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            texts = []
+            for name in ("one", "two"):
+                out = pathlib.Path(folder) / name
+                result = spate("simulate", "scenarios/demo.yaml", "--strategies", "none,horizontal,backlog,hpa_cpu",
+                               "--seeds", "2", "--out", str(out))
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                self.assertTrue((out / "report.html").exists())
+                texts.append([(out / f"{run}/{file}").read_bytes() for run in ("none-1", "horizontal-2", "hpa_cpu-1")
+                              for file in ("series.jsonl", "decisions.jsonl", "influx.series.jsonl")])
+                summary = json.loads((out / "summary.json").read_text())
+                self.assertEqual(summary["simulated"], {"profile": "profiles/default.json"})
+                runs = summary["runs"]
+            self.assertEqual(texts[0], texts[1])
+            got = {r["strategy"]: r["models"]["resnet50"]["attainment_after_surge"] for r in runs}
+            self.assertLess(got["none"], 0.7)
+            self.assertGreater(got["horizontal"], 0.9, "the surge is met, as live")
+        self.expect_refusal("simulate", "scenarios/demo.yaml", "--strategies", "none", "--profile", "/no/such.json",
+                            says=["/no/such.json"])
 
     def test_doctor_says_what_the_machine_offers(self):
         result = spate("doctor")

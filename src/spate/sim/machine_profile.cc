@@ -63,17 +63,18 @@ const ProfiledModel& MachineProfile::model(const std::string& name) const {
     if (model.name == name) return model;
     known += (known.empty() ? "" : ", ") + model.name;
   }
-  throw ConfigError(fmt::format(
-      "{}: has no model \"{}\" (it has: {}); measure it with spate profile", file, name, known));
+  throw ConfigError(
+      fmt::format("{}: has no model \"{}\" (it has: {}); measure it with scripts/measure profile",
+                  file, name, known));
 }
 
 MachineProfile read_machine_profile(const ConfigReader& in) {
-  if (!in.is_map()) in.fail("a machine profile (spate profile makes one)");
+  if (!in.is_map()) in.fail("a machine profile (scripts/measure profile makes one)");
   const std::int64_t schema = in.at("schema").integer();
   if (schema != kMachineProfileSchema) {
     in.at("schema").complain(
         fmt::format("this is a machine profile of version {}, and this program reads version {}; "
-                    "measure it again with spate profile",
+                    "measure it again with scripts/measure profile",
                     schema, kMachineProfileSchema));
   }
   in.allow_only({"schema", "spate", "measured_unix_s", "machine", "canary", "cores", "limits",

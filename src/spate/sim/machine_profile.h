@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// MachineProfile: what `spate profile` measured of a machine and its models, and the simulator
-// computes with. docs/simulator.md describes the file. A profile of another version of the format
-// is refused, as its figures would mean something else.
+// MachineProfile: what `scripts/measure profile` measured of a machine and its models, and the
+// simulator computes with. docs/simulator.md describes the file. A profile of another version of
+// the format is refused, as its figures would mean something else.
 //
 // Threads: plain data.
 #pragma once

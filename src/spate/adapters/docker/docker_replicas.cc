@@ -133,18 +133,21 @@ void DockerReplicas::started(Replica& replica, TimePoint start_sent, const Statu
   if (replica.phase == Phase::Leaving) return;  // it died before the answer came
   if (!status) return discard(replica, status.error().message);
   const Duration took = clock_.now() - start_sent;
-  replica.phase = Phase::Running;
-  // Told now and not after the inspection: the worker may be ready before that is answered.
-  emit({.kind = ReplicaEvent::Kind::Started,
-        .replica_id = replica.info.replica_id,
-        .detail = fmt::format("container {}", replica.info.container_id.substr(0, 12)),
-        .phases = {{"create_ms", to_ms(replica.create_took)}, {"start_ms", to_ms(took)}}});
-  client_->inspect(replica.info.container_id,
-                   about<ContainerInfo>(replica.info.replica_id,
-                                        [](Replica& r, Result<ContainerInfo> container) {
-                                          if (container) r.info.pid = container->pid;
-                                        }));
-  proceed(replica);
+  // Told with its pid. The worker may be ready before: whoever reads the records takes either
+  // order.
+  client_->inspect(
+      replica.info.container_id,
+      about<ContainerInfo>(
+          replica.info.replica_id, [this, took](Replica& r, Result<ContainerInfo> container) {
+            if (r.phase == Phase::Leaving) return;
+            r.phase = Phase::Running;
+            if (container) r.info.pid = container->pid;
+            emit({.kind = ReplicaEvent::Kind::Started,
+                  .replica_id = r.info.replica_id,
+                  .detail = fmt::format("container {}", r.info.container_id.substr(0, 12)),
+                  .phases = {{"create_ms", to_ms(r.create_took)}, {"start_ms", to_ms(took)}}});
+            proceed(r);
+          }));
 }
 
 void DockerReplicas::discard(Replica& replica, std::string why) {
