@@ -25,6 +25,7 @@ LAYERS = {
     "gateway": {"base", "mqtt", "wire", "telemetry", "scaling"},
     "adapters": {"base", "wire", "telemetry", "scaling", "gateway"},
     "sim": {"base", "telemetry", "scaling", "gateway", "influx", "worker", "judge"},
+    "suite": {"base", "telemetry", "scaling", "gateway", "influx", "judge", "sim"},
     "lab": {"base", "mqtt", "wire", "models", "telemetry", "scaling", "gateway", "influx", "judge", "adapters",
             "sim"},
     "report": {"base", "judge", "lab"},

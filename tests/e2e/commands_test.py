@@ -41,7 +41,7 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import", "suite run"):
             self.assertIn(wanted, names)
 
     def test_version(self):
@@ -109,6 +109,19 @@ class Commands(unittest.TestCase):
             self.assertGreater(got["horizontal"], 0.9, "the surge is met, as live")
         self.expect_refusal("simulate", "scenarios/demo.yaml", "--strategies", "none", "--profile", "/no/such.json",
                             says=["/no/such.json"])
+
+    def test_a_suite_is_run_and_goes_on_where_it_was(self):
+        with tempfile.TemporaryDirectory() as folder:
+            command = ("suite", "run", "suites/standard.yaml", "--strategies", "none", "horizontal", "--demands", "constant",
+                       "--out", str(pathlib.Path(folder) / "out"))
+            first = spate(*command)
+            self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
+            summary = (pathlib.Path(folder) / "out/summary.json").read_bytes()
+            self.assertTrue((pathlib.Path(folder) / "out/report.html").exists())
+            again = spate(*command)
+            self.assertIn("6 taken from an earlier run", again.stdout + again.stderr)
+            self.assertEqual((pathlib.Path(folder) / "out/summary.json").read_bytes(), summary)
+        self.expect_refusal("suite", "run", "suites/standard.yaml", "--strategies", "nonee", says=["nonee", "horizontal"])
 
     def test_doctor_says_what_the_machine_offers(self):
         result = spate("doctor")

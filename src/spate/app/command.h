@@ -24,6 +24,7 @@ void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
 void add_simulate_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
+void add_suite_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_health_command(CLI::App& app, Run& run);

@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   spate::app::add_gateway_command(app, run);
   spate::app::add_worker_command(app, run);
   spate::app::add_influx_command(app, run);
+  spate::app::add_suite_command(app, run);
   spate::app::add_trace_command(app, run);
   spate::app::add_strategies_command(app, run);
   spate::app::add_doctor_command(app, run);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/suite/league.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "spate/judge/bound.h"
+
+namespace spate::suite {
+namespace {
+
+constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
+constexpr double kSecondsPerHour = 3600.0;
+
+double worst_attainment(const Cell& cell) {
+  double worst = 1.0;
+  for (const auto& m : cell.models) worst = std::min(worst, m.attainment);
+  return worst;
+}
+
+double misses_beyond_budget(const Cell& cell) {
+  double beyond = 0.0;
+  for (const auto& m : cell.models) {
+    beyond += std::max(0.0, m.asked * m.slo_target - m.in_time);
+  }
+  return beyond;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double v : values) sum += v;
+  return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
+}
+
+void add_elasticity(judge::Elasticity& to, const judge::Elasticity& from, double weight) {
+  to.theta_u_percent += weight * from.theta_u_percent;
+  to.theta_o_percent += weight * from.theta_o_percent;
+  to.tau_u_percent += weight * from.tau_u_percent;
+  to.tau_o_percent += weight * from.tau_o_percent;
+  to.instability_percent =
+      to.instability_percent.value_or(0.0) + weight * from.instability_percent.value_or(0.0);
+  to.jitter_per_h += weight * from.jitter_per_h;
+}
+
+Entry entry_of(const Suite& suite, const std::vector<const Cell*>& cells,
+               const DemandBound& bound) {
+  Entry out;
+  out.demand = cells.front()->demand;
+  out.strategy = cells.front()->strategy;
+  out.runs = cells.size();
+  std::vector<double> attainments;
+  std::vector<double> costs;
+  double good = 0.0;
+  const auto n = static_cast<double>(cells.size());
+  for (const Cell* cell : cells) {
+    out.runs_that_meet += cell->meets() ? 1 : 0;
+    attainments.push_back(worst_attainment(*cell));
+    costs.push_back(cell->cost());
+    good += cell->in_time();
+    const double fine = misses_beyond_budget(*cell) * suite.miss_price * bound.per_request;
+    out.score += (cell->cost() + fine) / bound.lower_cost / n;
+    const double weight = 1.0 / (n * static_cast<double>(cell->models.size()));
+    for (const auto& m : cell->models) {
+      out.p99_ms = std::max(out.p99_ms, m.p99_ms);
+      out.worst_minute = std::min(out.worst_minute, m.worst_minute);
+      out.starts += static_cast<double>(m.starts) / n;
+      out.wasted_starts += static_cast<double>(m.wasted_starts) / n;
+      out.oscillations += static_cast<double>(m.oscillations) / n;
+      add_elasticity(out.elasticity, m.elasticity, weight);
+    }
+  }
+  out.attainment = judge::bootstrap_mean(attainments);
+  out.cost = judge::bootstrap_mean(costs);
+  out.regret = judge::regret(out.cost.mean, bound.lower_cost);
+  out.cost_per_1000_good = good > 0.0 ? 1000.0 * out.cost.mean * n / good : 0.0;
+  return out;
+}
+
+// Marks what no other beats in both: cost low, attainment high.
+template <class Item, class Cost, class Good>
+void mark_front(std::vector<Item*>& items, Cost cost, Good good) {
+  for (Item* a : items) {
+    a->on_front = std::none_of(items.begin(), items.end(), [&](const Item* b) {
+      const bool no_worse = cost(*b) <= cost(*a) && good(*b) >= good(*a);
+      return b != a && no_worse && (cost(*b) < cost(*a) || good(*b) > good(*a));
+    });
+  }
+}
+
+void stand(const Suite& suite, League& league) {
+  std::vector<judge::Contender> contenders;
+  for (const auto& s : suite.strategies) contenders.push_back({s.label, {}});
+  for (const auto& d : suite.demands) {
+    for (auto& c : contenders) {
+      for (const auto& e : league.entries) {
+        // Logarithms: a demand counts by proportion, not by how dear it is.
+        if (e.demand == d.name && e.strategy == c.name) c.scores.push_back(std::log(e.score));
+      }
+    }
+  }
+  league.ranking = judge::rank(contenders, true);
+  for (const auto& r : league.ranking.order) {
+    Standing s;
+    s.strategy = r.name;
+    s.rank = r.rank;
+    s.tied = r.tied;
+    s.score = {std::exp(r.score.mean), std::exp(r.score.low), std::exp(r.score.high),
+               r.score.confidence};
+    std::vector<double> attained;
+    std::vector<double> relative;
+    std::vector<double> speedups;
+    for (const auto& e : league.entries) {
+      if (e.strategy != r.name) continue;
+      s.demands_met += e.runs_that_meet == e.runs ? 1 : 0;
+      attained.push_back(e.attainment.mean);
+      relative.push_back(std::log(e.regret + 1.0));
+      for (const auto& base : league.entries) {
+        if (base.demand != e.demand || base.strategy != "none") continue;
+        speedups.push_back(std::log(judge::elastic_speedup(base.elasticity, e.elasticity)));
+      }
+    }
+    s.attainment = mean_of(attained);
+    s.relative_cost = std::exp(mean_of(relative));
+    if (!speedups.empty()) s.elastic_speedup = std::exp(mean_of(speedups));
+    league.standings.push_back(std::move(s));
+  }
+  std::vector<Standing*> all;
+  for (auto& s : league.standings) all.push_back(&s);
+  mark_front(
+      all, [](const Standing& s) { return s.relative_cost; },
+      [](const Standing& s) { return s.attainment; });
+}
+
+}  // namespace
+
+DemandBound bound_of(const Suite& suite, const Demand& demand) {
+  DemandBound out;
+  double requests = 0.0;
+  double dearest = 0.0;
+  for (const auto& m : demand.models) {
+    const auto& settings = m.sim.settings;
+    const double cpu = suite.prices.cpu_per_hour / kSecondsPerHour;
+    const double memory =
+        m.sim.memory_bytes / kGib * suite.prices.memory_gib_per_hour / kSecondsPerHour;
+    double cpu_per_request = 0.0;
+    for (const auto& e : m.sim.service.entries) {
+      const double each = e.law.mean_ns() / 1e9 / e.batch;
+      cpu_per_request = cpu_per_request == 0.0 ? each : std::min(cpu_per_request, each);
+    }
+    // A replica's memory is shared by the more CPU the larger it is.
+    const double per_cpu_s = cpu + memory / settings.bounds.max_cpu;
+    judge::FluidProblem problem;
+    problem.slot_s = std::max(1.0, std::floor(demand.duration_s / 100'000.0));
+    for (double t = 0.0; t < demand.duration_s; t += problem.slot_s) {
+      const double end = std::min(demand.duration_s, t + problem.slot_s);
+      problem.requests.push_back(m.sim.profile->cumulative(end) - m.sim.profile->cumulative(t));
+    }
+    problem.deadline_s = settings.slo_latency_s;
+    problem.miss_ratio = 1.0 - settings.slo_target;
+    problem.requests_per_money = 1.0 / (cpu_per_request * per_cpu_s);
+    problem.floor_cost_per_s =
+        settings.bounds.min_replicas * (settings.bounds.min_cpu * cpu + memory);
+    problem.replica_per_s = settings.bounds.max_cpu / cpu_per_request;
+    // The warm-up may have started as many as there can be: no start is charged.
+    problem.initial_replicas = settings.bounds.max_replicas;
+    out.lower_cost += judge::fluid_lower_bound(problem);
+    requests += m.sim.profile->total();
+    dearest += m.sim.profile->total() / problem.requests_per_money;
+  }
+  out.per_request = requests > 0.0 ? dearest / requests : 0.0;
+  return out;
+}
+
+League judge_suite(const Suite& suite, const std::vector<Cell>& cells) {
+  League out;
+  for (const auto& demand : suite.demands) {
+    out.bounds.push_back(bound_of(suite, demand));
+    std::vector<Entry> entries;
+    for (const auto& strategy : suite.strategies) {
+      std::vector<const Cell*> of;
+      for (const auto& c : cells) {
+        if (c.demand == demand.name && c.strategy == strategy.label) of.push_back(&c);
+      }
+      if (!of.empty()) entries.push_back(entry_of(suite, of, out.bounds.back()));
+    }
+    std::vector<Entry*> all;
+    for (auto& e : entries) all.push_back(&e);
+    mark_front(
+        all, [](const Entry& e) { return e.cost.mean; },
+        [](const Entry& e) { return e.attainment.mean; });
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const Entry& a, const Entry& b) { return a.score < b.score; });
+    out.entries.insert(out.entries.end(), entries.begin(), entries.end());
+  }
+  stand(suite, out);
+  return out;
+}
+
+}  // namespace spate::suite

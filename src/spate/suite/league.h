@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// League: what all cells of a suite say together. docs/suites.md defines every figure.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "spate/judge/statistics.h"
+#include "spate/suite/cell.h"
+#include "spate/suite/suite.h"
+
+namespace spate::suite {
+
+// What no policy can go below on a demand (judge::fluid_lower_bound per model, summed).
+struct DemandBound {
+  double lower_cost = 0.0;
+  double per_request = 0.0;  // the cheapest possible service of one request
+};
+DemandBound bound_of(const Suite& suite, const Demand& demand);
+
+// One strategy on one demand, over the seeds.
+struct Entry {
+  std::string demand;
+  std::string strategy;
+  std::size_t runs = 0;
+  std::size_t runs_that_meet = 0;
+  judge::Interval attainment;  // of the worst model
+  judge::Interval cost;
+  double cost_per_1000_good = 0.0;
+  double regret = 0.0;  // mean cost over the lower bound, less 1
+  // (cost + price of the misses beyond the budget) over the lower bound; the mean over the seeds.
+  double score = 0.0;
+  double p99_ms = 0.0;
+  double worst_minute = 1.0;
+  double starts = 0.0;
+  double wasted_starts = 0.0;
+  double oscillations = 0.0;
+  judge::Elasticity elasticity;  // means over models and seeds
+  bool on_front = false;         // no other is cheaper with at least as much in time
+};
+
+struct Standing {
+  std::string strategy;
+  int rank = 1;
+  std::vector<std::string> tied;
+  judge::Interval score;         // geometric mean over the demands
+  std::size_t demands_met = 0;   // all models met their targets in every run
+  double attainment = 0.0;       // mean over demands of the worst model's
+  double relative_cost = 0.0;    // geometric mean of cost over the lower bound
+  double elastic_speedup = 0.0;  // over `none` (geometric mean over demands); 0: no `none` here
+  bool on_front = false;         // of relative_cost against attainment
+};
+
+struct League {
+  std::vector<Standing> standings;  // best first
+  std::vector<Entry> entries;       // by demand, then by score
+  std::vector<DemandBound> bounds;  // as the suite's demands
+  judge::Ranking ranking;
+};
+
+League judge_suite(const Suite& suite, const std::vector<Cell>& cells);
+
+nlohmann::json league_json(const Suite& suite, const League& league);
+std::string league_table(const Suite& suite, const League& league);  // for the terminal
+std::string league_html(const Suite& suite, const League& league);   // self-contained
+
+}  // namespace spate::suite

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A league as one self-contained page: no scripts, no network, light and dark.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "spate/suite/league.h"
+
+namespace spate::suite {
+namespace {
+
+constexpr const char* kStyle = R"(
+:root{--bg:#fff;--ink:#1c232b;--dim:#5b6672;--line:#d6dce2;--soft:#f3f5f7;--mark:#0b6bcb;--other:#8a949e;--good:#1a7f37;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--bg:#14181d;--ink:#e3e8ed;--dim:#98a3ae;--line:#333b44;--soft:#1d232a;--mark:#63a8f0;--other:#77828d;--good:#56c271;--bad:#f2867d}}
+body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+h1{font-size:1.6rem;margin:0}h2{margin:2.2rem 0 .4rem;font-size:1.2rem}p{max-width:60rem}.dim{color:var(--dim)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
+th{color:var(--dim);font-weight:600;background:var(--soft)}th.l,td.l{text-align:left}
+.good{color:var(--good)}.bad{color:var(--bad)}details{border-top:1px solid var(--line);padding:.5rem 0}
+summary{cursor:pointer;font-weight:600}svg{max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}
+svg .axis{stroke:var(--line)}svg .dim{fill:var(--dim)}
+)";
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string percent(double ratio) { return fmt::format("{:.2f} %", 100.0 * ratio); }
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& n : names) out += (out.empty() ? "" : ", ") + escaped(n);
+  return out;
+}
+
+struct Dot {
+  std::string name;
+  double cost;      // >= 1, over the lower bound
+  double attained;  // ratio
+  bool front;
+};
+
+// Cost over the bound (log scale) against the share of misses (log scale, best on top).
+std::string scatter(const std::vector<Dot>& dots) {
+  constexpr double kWidth = 900.0;
+  constexpr double kHeight = 380.0;
+  constexpr double kLeft = 70.0;
+  constexpr double kBottom = 45.0;
+  constexpr double kLeastMiss = 1e-4;
+  double most_cost = 1.5;
+  double most_miss = 0.02;
+  for (const auto& d : dots) {
+    most_cost = std::max(most_cost, d.cost * 1.15);
+    most_miss = std::max(most_miss, 1.0 - d.attained);
+  }
+  const auto x = [&](double cost) {
+    return kLeft + (kWidth - kLeft - 130.0) * std::log(std::max(1.0, cost)) / std::log(most_cost);
+  };
+  const auto y = [&](double attained) {
+    const double miss = std::clamp(1.0 - attained, kLeastMiss, most_miss);
+    return 15.0 + (kHeight - kBottom - 15.0) * std::log(miss / kLeastMiss) /
+                      std::log(most_miss / kLeastMiss);
+  };
+  std::string out = fmt::format(
+      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"cost against requests in time\">",
+      kWidth, kHeight);
+  for (const double cost : {1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0}) {
+    if (cost > most_cost) continue;
+    out += fmt::format(
+        "<line class=\"axis\" x1=\"{0:.0f}\" x2=\"{0:.0f}\" y1=\"10\" y2=\"{1}\"/><text "
+        "class=\"dim\" "
+        "x=\"{0:.0f}\" y=\"{2}\" text-anchor=\"middle\">{3:g}×</text>",
+        x(cost), kHeight - kBottom, kHeight - kBottom + 18.0, cost);
+  }
+  for (const double miss : {0.0001, 0.001, 0.01, 0.05, 0.2, 0.5}) {
+    if (miss > most_miss) continue;
+    out += fmt::format(
+        "<line class=\"axis\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.0f}\" y2=\"{2:.0f}\"/><text "
+        "class=\"dim\" x=\"{3}\" y=\"{4:.0f}\" text-anchor=\"end\">{5:g} %</text>",
+        kLeft, kWidth - 130.0, y(1.0 - miss), kLeft - 8.0, y(1.0 - miss) + 4.0,
+        100.0 * (1.0 - miss));
+  }
+  out += fmt::format(
+      "<text class=\"dim\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">cost over the lower "
+      "bound</text>",
+      0.5 * (kLeft + kWidth - 130.0), kHeight - 6.0);
+  for (const auto& d : dots) {
+    out += fmt::format(
+        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"var(--{})\"/><text x=\"{:.1f}\" "
+        "y=\"{:.1f}\">{}</text>",
+        x(d.cost), y(d.attained), d.front ? "mark" : "other", x(d.cost) + 9.0, y(d.attained) + 4.0,
+        escaped(d.name));
+  }
+  return out + "</svg>";
+}
+
+std::string standings_table(const Suite& suite, const League& league) {
+  std::string out =
+      "<div class=\"wide\"><table><thead><tr><th>rank<th class=\"l\">strategy<th>score<th>95 % "
+      "interval<th>in time<th>demands met<th>cost over bound<th>elastic speed-up<th "
+      "class=\"l\">tied with</tr></thead><tbody>";
+  for (const auto& s : league.standings) {
+    out += fmt::format(
+        "<tr><td>{}<td class=\"l\">{}{}<td>{:.2f}<td>{:.2f} to {:.2f}<td>{}<td "
+        "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td class=\"l dim\">{}</tr>",
+        s.rank, escaped(s.strategy), s.on_front ? " ◆" : "", s.score.mean, s.score.low,
+        s.score.high, percent(s.attainment), s.demands_met == suite.demands.size() ? "good" : "bad",
+        s.demands_met, suite.demands.size(), s.relative_cost,
+        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
+  }
+  return out + "</tbody></table></div>";
+}
+
+std::string demand_section(const Suite& suite, const League& league, std::size_t index) {
+  const Demand& demand = suite.demands[index];
+  std::vector<Dot> dots;
+  std::string rows;
+  for (const auto& e : league.entries) {
+    if (e.demand != demand.name) continue;
+    dots.push_back({e.strategy, e.regret + 1.0, e.attainment.mean, e.on_front});
+    rows += fmt::format(
+        "<tr><td class=\"l\">{}{}<td class=\"{}\">{}<td>{}<td>{:.4g}<td>{:.4g} to "
+        "{:.4g}<td>{:.2f}×<td>{:.2f}<td>{:.0f} ms<td>{}<td>{:.0f}<td>{:.0f}<td>{:.0f}<td>{:.1f}<td>"
+        "{:.1f}<td>{:.1f}<td>{:.1f}</tr>",
+        escaped(e.strategy), e.on_front ? " ◆" : "", e.runs_that_meet == e.runs ? "good" : "bad",
+        percent(e.attainment.mean), percent(e.worst_minute), e.cost.mean * 1e3, e.cost.low * 1e3,
+        e.cost.high * 1e3, e.regret + 1.0, e.score, e.p99_ms,
+        fmt::format("{}/{}", e.runs_that_meet, e.runs), e.starts, e.wasted_starts, e.oscillations,
+        e.elasticity.theta_u_percent, e.elasticity.theta_o_percent, e.elasticity.tau_u_percent,
+        e.elasticity.tau_o_percent);
+  }
+  double requests = 0.0;
+  for (const auto& m : demand.models) requests += m.sim.profile->total();
+  return fmt::format(
+      "<details><summary>{}</summary><p class=\"dim\">{} {:.4g} h, {:.0f} requests expected, no "
+      "policy can cost less than {:.4g} m{}.</p>{}<div class=\"wide\"><table><thead><tr><th "
+      "class=\"l\">strategy<th>in time<th>worst minute<th>cost, m{}<th>95 "
+      "%<th>over bound<th>score<th>p99<th>runs met<th>starts<th>wasted<th>oscillations<th>θ_U "
+      "%<th>θ_O %<th>τ_U %<th>τ_O %</tr></thead><tbody>{}</tbody></table></div></details>",
+      escaped(demand.name), escaped(demand.what), demand.duration_s / 3600.0, requests,
+      league.bounds[index].lower_cost * 1e3, escaped(suite.prices.currency), scatter(dots),
+      escaped(suite.prices.currency), rows);
+}
+
+}  // namespace
+
+std::string league_html(const Suite& suite, const League& league) {
+  std::vector<Dot> dots;
+  for (const auto& s : league.standings) {
+    dots.push_back({s.strategy, s.relative_cost, s.attainment, s.on_front});
+  }
+  std::string out = fmt::format(
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>{0}: league</title><style>{1}</style></head><body>"
+      "<h1>{0}</h1><p class=\"dim\">{2}</p><p>{3} strategies on {4} demands with {5} seeds each, "
+      "simulated. Every strategy met the same requests.</p><h2>League</h2>",
+      escaped(suite.name), kStyle, escaped(suite.description), suite.strategies.size(),
+      suite.demands.size(), suite.seeds.size());
+  out += standings_table(suite, league);
+  out += fmt::format(
+      "<p class=\"dim\">Score: cost, and {:g} times the least cost of a request for each miss "
+      "beyond "
+      "the objective, over what no policy can go below (docs/suites.md); geometric mean over the "
+      "demands, lower is better. Equal ranks are ties: on {} demands the paired data cannot tell "
+      "them apart (sign-flip permutation, Holm-corrected, 5 %).{} ◆ No other is both cheaper and "
+      "better in time.</p>",
+      suite.miss_price, league.ranking.blocks,
+      league.ranking.too_few ? " <b>There are too few demands for any difference to show.</b>"
+                             : "");
+  out += "<h2>Cost against objective</h2>" + scatter(dots) + "<h2>Demands</h2>";
+  for (std::size_t i = 0; i < suite.demands.size(); ++i) out += demand_section(suite, league, i);
+  return out + "</body></html>\n";
+}
+
+}  // namespace spate::suite

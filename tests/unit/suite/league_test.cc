@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/suite/league.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/test_folder.h"
+
+namespace spate::suite {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Eight equal demands of 1 000 requests of 0.1 CPU-seconds; a CPU-hour costs 3 600, memory nothing.
+Suite eight_demands() {
+  std::string text = R"(
+name: eight
+description: "<made up>"
+seeds: [1]
+warm_up_s: 0
+prices: {cpu_per_hour: 3600, memory_gib_per_hour: 0, currency: EUR}
+miss_price: 2
+model_defaults:
+  service: {cpu_ms: 100}
+  slo: {latency_ms: 1000, target: 0.9}
+  bounds: {min_replicas: 0, max_replicas: 3}
+  profile: {kind: constant, rate_per_s: 5}
+strategies: {none: {}, horizontal: {}, vertical: {}}
+demands:
+)";
+  for (int i = 0; i < 8; ++i) {
+    text += "  d" + std::to_string(i) + ": {duration_s: 200, models: {m: {}}}\n";
+  }
+  const test::TestFolder folder;
+  return read_suite(folder.write("eight.yaml", text), scaling::builtin_strategies());
+}
+
+Cell cell(const std::string& demand, const std::string& strategy, double cost, double in_time) {
+  Cell out{demand, strategy, 1, {}, 1000.0, {}};
+  CellModel m;
+  m.model = "m";
+  m.asked = 1000.0;
+  m.in_time = in_time;
+  m.attainment = in_time / 1000.0;
+  m.slo_target = 0.9;
+  m.cost = cost;
+  m.elasticity.theta_u_percent = strategy == "none" ? 40.0 : 10.0;
+  out.models.push_back(m);
+  return out;
+}
+
+TEST(Bound, IsTheWorkLessTheBudget) {
+  const Suite suite = eight_demands();
+  const auto bound = bound_of(suite, suite.demands[0]);
+  // 1 000 requests x 0.1 CPU-seconds x 1 EUR; a tenth need not be served.
+  EXPECT_NEAR(bound.lower_cost, 90.0, 1e-6);
+  EXPECT_NEAR(bound.per_request, 0.1, 1e-9);
+}
+
+TEST(League, ScoresRanksAndTies) {
+  const Suite suite = eight_demands();
+  std::vector<Cell> cells;
+  for (int i = 0; i < 8; ++i) {
+    const std::string d = "d" + std::to_string(i);
+    cells.push_back(cell(d, "none", 90.0, 400.0));         // cheap and bad
+    cells.push_back(cell(d, "horizontal", 180.0, 950.0));  // meets
+    cells.push_back(cell(d, "vertical", i % 2 == 0 ? 179.0 : 181.0, 950.0));
+  }
+  const League league = judge_suite(suite, cells);
+  // none: 500 misses beyond the budget at 2 x 0.1: (90 + 100) / 90.
+  ASSERT_EQ(league.standings.size(), 3U);
+  const auto& last = league.standings.back();
+  EXPECT_EQ(last.strategy, "none");
+  EXPECT_NEAR(last.score.mean, 190.0 / 90.0, 1e-9);
+  EXPECT_EQ(last.rank, 3);
+  EXPECT_EQ(last.demands_met, 0U);
+  EXPECT_TRUE(last.on_front) << "nothing is cheaper";
+  EXPECT_NEAR(last.relative_cost, 1.0, 1e-9);
+  for (int i = 0; i < 2; ++i) {
+    const auto& s = league.standings[static_cast<std::size_t>(i)];
+    EXPECT_EQ(s.rank, 1);
+    EXPECT_EQ(s.demands_met, 8U);
+    EXPECT_THAT(s.tied, ElementsAre(league.standings[static_cast<std::size_t>(1 - i)].strategy));
+    EXPECT_NEAR(s.elastic_speedup, std::pow(4.0, 0.25), 1e-9);
+  }
+  EXPECT_FALSE(league.ranking.too_few);
+}
+
+TEST(League, IsWrittenInThreeForms) {
+  const Suite suite = eight_demands();
+  std::vector<Cell> cells;
+  for (const auto& d : suite.demands) {
+    for (const auto& s : suite.strategies) cells.push_back(cell(d.name, s.label, 120.0, 950.0));
+  }
+  const League league = judge_suite(suite, cells);
+  const auto json = league_json(suite, league);
+  EXPECT_EQ(json["league"].size(), 3U);
+  EXPECT_EQ(json["entries"].size(), 24U);
+  EXPECT_EQ(json["p_values"].size(), 3U);
+  EXPECT_NEAR(json["demands"][0]["lower_bound_cost"].get<double>(), 90.0, 1e-6);
+  const std::string html = league_html(suite, league);
+  EXPECT_THAT(html, HasSubstr("&lt;made up&gt;"));
+  EXPECT_THAT(html, HasSubstr("<svg"));
+  EXPECT_THAT(html, testing::Not(HasSubstr("http")));  // nothing is loaded from anywhere
+  EXPECT_THAT(league_table(suite, league), HasSubstr("horizontal"));
+}
+
+}  // namespace
+}  // namespace spate::suite
