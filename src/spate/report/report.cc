@@ -5,6 +5,7 @@
 
 #include "spate/base/check.h"
 #include "spate/base/files.h"
+#include "spate/base/html.h"
 #include "spate/report/assets.h"
 
 namespace spate::report {
@@ -19,29 +20,6 @@ std::string safe_for_script(std::string json) {
       out += "\\u003c";
     } else {
       out += c;
-    }
-  }
-  return out;
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
     }
   }
   return out;
@@ -62,7 +40,7 @@ Result<std::string> render(const nlohmann::json& data) {
                  "scripts/setup, then build again"};
   }
   std::string page(page_template());
-  put(page, "@TITLE@", escaped("Spate: " + data.value("scenario", std::string("report"))));
+  put(page, "@TITLE@", html_escaped("Spate: " + data.value("scenario", std::string("report"))));
   put(page, "@DATA@",
       safe_for_script(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   // Last: the library is large, and nothing is looked for in it.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "spate/base/html.h"
 #include "spate/suite/league.h"
 
 namespace spate::suite {
@@ -24,34 +25,11 @@ summary{cursor:pointer;font-weight:600}svg{max-width:100%;height:auto}svg text{f
 svg .axis{stroke:var(--line)}svg .dim{fill:var(--dim)}
 )";
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string percent(double ratio) { return fmt::format("{:.2f} %", 100.0 * ratio); }
 
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
-  for (const auto& n : names) out += (out.empty() ? "" : ", ") + escaped(n);
+  for (const auto& n : names) out += (out.empty() ? "" : ", ") + html_escaped(n);
   return out;
 }
 
@@ -111,7 +89,7 @@ std::string scatter(const std::vector<Dot>& dots) {
         "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"var(--{})\"/><text x=\"{:.1f}\" "
         "y=\"{:.1f}\">{}</text>",
         x(d.cost), y(d.attained), d.front ? "mark" : "other", x(d.cost) + 9.0, y(d.attained) + 4.0,
-        escaped(d.name));
+        html_escaped(d.name));
   }
   return out + "</svg>";
 }
@@ -125,7 +103,7 @@ std::string standings_table(const Suite& suite, const League& league) {
     out += fmt::format(
         "<tr><td>{}<td class=\"l\">{}{}<td>{:.2f}<td>{:.2f} to {:.2f}<td>{}<td "
         "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td class=\"l dim\">{}</tr>",
-        s.rank, escaped(s.strategy), s.on_front ? " ◆" : "", s.score.mean, s.score.low,
+        s.rank, html_escaped(s.strategy), s.on_front ? " ◆" : "", s.score.mean, s.score.low,
         s.score.high, percent(s.attainment), s.demands_met == suite.demands.size() ? "good" : "bad",
         s.demands_met, suite.demands.size(), s.relative_cost,
         s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
@@ -144,12 +122,12 @@ std::string demand_section(const Suite& suite, const League& league, std::size_t
         "<tr><td class=\"l\">{}{}<td class=\"{}\">{}<td>{}<td>{:.4g}<td>{:.4g} to "
         "{:.4g}<td>{:.2f}×<td>{:.2f}<td>{:.0f} ms<td>{}<td>{:.0f}<td>{:.0f}<td>{:.0f}<td>{:.1f}<td>"
         "{:.1f}<td>{:.1f}<td>{:.1f}</tr>",
-        escaped(e.strategy), e.on_front ? " ◆" : "", e.runs_that_meet == e.runs ? "good" : "bad",
-        percent(e.attainment.mean), percent(e.worst_minute), e.cost.mean * 1e3, e.cost.low * 1e3,
-        e.cost.high * 1e3, e.regret + 1.0, e.score, e.p99_ms,
-        fmt::format("{}/{}", e.runs_that_meet, e.runs), e.starts, e.wasted_starts, e.oscillations,
-        e.elasticity.theta_u_percent, e.elasticity.theta_o_percent, e.elasticity.tau_u_percent,
-        e.elasticity.tau_o_percent);
+        html_escaped(e.strategy), e.on_front ? " ◆" : "",
+        e.runs_that_meet == e.runs ? "good" : "bad", percent(e.attainment.mean),
+        percent(e.worst_minute), e.cost.mean * 1e3, e.cost.low * 1e3, e.cost.high * 1e3,
+        e.regret + 1.0, e.score, e.p99_ms, fmt::format("{}/{}", e.runs_that_meet, e.runs), e.starts,
+        e.wasted_starts, e.oscillations, e.elasticity.theta_u_percent, e.elasticity.theta_o_percent,
+        e.elasticity.tau_u_percent, e.elasticity.tau_o_percent);
   }
   double requests = 0.0;
   for (const auto& m : demand.models) requests += m.sim.profile->total();
@@ -159,9 +137,9 @@ std::string demand_section(const Suite& suite, const League& league, std::size_t
       "class=\"l\">strategy<th>in time<th>worst minute<th>cost, m{}<th>95 "
       "%<th>over bound<th>score<th>p99<th>runs met<th>starts<th>wasted<th>oscillations<th>θ_U "
       "%<th>θ_O %<th>τ_U %<th>τ_O %</tr></thead><tbody>{}</tbody></table></div></details>",
-      escaped(demand.name), escaped(demand.what), demand.duration_s / 3600.0, requests,
-      league.bounds[index].lower_cost * 1e3, escaped(suite.prices.currency), scatter(dots),
-      escaped(suite.prices.currency), rows);
+      html_escaped(demand.name), html_escaped(demand.what), demand.duration_s / 3600.0, requests,
+      league.bounds[index].lower_cost * 1e3, html_escaped(suite.prices.currency), scatter(dots),
+      html_escaped(suite.prices.currency), rows);
 }
 
 }  // namespace
@@ -176,7 +154,7 @@ std::string league_html(const Suite& suite, const League& league) {
       "content=\"width=device-width\"><title>{0}: league</title><style>{1}</style></head><body>"
       "<h1>{0}</h1><p class=\"dim\">{2}</p><p>{3} strategies on {4} demands with {5} seeds each, "
       "simulated. Every strategy met the same requests.</p><h2>League</h2>",
-      escaped(suite.name), kStyle, escaped(suite.description), suite.strategies.size(),
+      html_escaped(suite.name), kStyle, html_escaped(suite.description), suite.strategies.size(),
       suite.demands.size(), suite.seeds.size());
   out += standings_table(suite, league);
   out += fmt::format(
