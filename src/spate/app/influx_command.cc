@@ -372,7 +372,8 @@ void add_load_options(CLI::App& command, Arguments& a) {
       ->check(CLI::ExistingFile);
   command
       .add_option("--arrivals", a.arrivals,
-                  "even, poisson, gamma:CV or weibull:CV (CV of the gaps)")
+                  "even, poisson, gamma:CV or weibull:CV (CV of the gaps), or mmpp:RATIO/SECONDS,… "
+                  "(rate and mean length of each state)")
       ->capture_default_str();
   command.add_option("--for", a.length, "Length of the measured window: 500ms, 30s, 2m, 1h")
       ->capture_default_str();

@@ -86,6 +86,8 @@ std::string_view name_of(ArrivalOptions::Kind kind) {
       return "gamma";
     case ArrivalOptions::Kind::Weibull:
       return "weibull";
+    case ArrivalOptions::Kind::Mmpp:
+      return "mmpp";
   }
   return "?";
 }
@@ -98,12 +100,60 @@ ArrivalOptions::Kind kind_of(const std::string& name) {
   if (name == "even") return ArrivalOptions::Kind::Even;
   if (name == "gamma") return ArrivalOptions::Kind::Gamma;
   if (name == "weibull") return ArrivalOptions::Kind::Weibull;
+  if (name == "mmpp") return ArrivalOptions::Kind::Mmpp;
   return ArrivalOptions::Kind::Poisson;
+}
+
+constexpr Range kRatio{0.0, 1e6};
+constexpr Range kMeanSeconds{1e-3, 1e7};
+
+bool can_modulate(const std::vector<ModulationState>& states) {
+  return states.size() >= 2 && states.size() <= Modulation::kMostStates && mean_ratio(states) > 0.0;
+}
+
+std::vector<ModulationState> read_states(const ConfigReader& reader) {
+  std::vector<ModulationState> out;
+  for (const ConfigReader& state : reader.list()) {
+    state.allow_only({"ratio", "mean_s"});
+    out.push_back({state.at("ratio").number(kRatio.low, kRatio.high),
+                   state.at("mean_s").number(kMeanSeconds.low, kMeanSeconds.high)});
+  }
+  if (!can_modulate(out)) {
+    reader.complain(
+        fmt::format("expected 2 to {} states, one of them at least with a ratio above 0",
+                    Modulation::kMostStates));
+  }
+  return out;
+}
+
+// The number at the start of `text`, which is moved on behind it and the `end` that must follow
+// (after the last number of all, none).
+bool take_number(std::string_view& text, char end, Range range, double& out) {
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc{} || !(out >= range.low && out <= range.high)) return false;
+  text.remove_prefix(static_cast<std::size_t>(at - text.data()));
+  if (text.empty()) return end == ',';
+  if (text.front() != end) return false;
+  text.remove_prefix(1);
+  return end != ',' || !text.empty();
+}
+
+bool parse_states(std::string_view text, std::vector<ModulationState>& out) {
+  while (!text.empty()) {
+    ModulationState state;
+    if (!take_number(text, '/', kRatio, state.ratio) ||
+        !take_number(text, ',', kMeanSeconds, state.mean_s)) {
+      return false;
+    }
+    out.push_back(state);
+  }
+  return can_modulate(out);
 }
 
 }  // namespace
 
 std::string ArrivalOptions::describe() const {
+  if (kind == Kind::Mmpp) return fmt::format("mmpp of {} states", states.size());
   if (has_cv(kind)) return fmt::format("{} with CV {:.4g}", name_of(kind), cv);
   return std::string(name_of(kind));
 }
@@ -117,6 +167,7 @@ std::unique_ptr<Arrivals> make_arrivals(const ArrivalOptions& options) {
     case ArrivalOptions::Kind::Weibull:
       return std::make_unique<Weibull>(options.cv);
     case ArrivalOptions::Kind::Poisson:
+    case ArrivalOptions::Kind::Mmpp:
       break;
   }
   return std::make_unique<Poisson>();
@@ -124,10 +175,20 @@ std::unique_ptr<Arrivals> make_arrivals(const ArrivalOptions& options) {
 
 ArrivalOptions read_arrivals(const ConfigReader& reader) {
   const bool map = reader.is_map();
-  if (map) reader.allow_only({"kind", "cv"});
+  if (map) reader.allow_only({"kind", "cv", "states"});
   const ConfigReader kind = map ? reader.at("kind") : reader;
   ArrivalOptions options;
-  options.kind = kind_of(kind.one_of({"even", "poisson", "gamma", "weibull"}));
+  options.kind = kind_of(kind.one_of({"even", "poisson", "gamma", "weibull", "mmpp"}));
+  if (options.kind == ArrivalOptions::Kind::Mmpp) {
+    if (!map || !reader.has("states")) {
+      reader.complain(
+          "needs its states: {kind: mmpp, states: [{ratio: 0.5, mean_s: 60}, {ratio: 4, mean_s: "
+          "10}]}");
+    }
+    options.states = read_states(reader.at("states"));
+  } else if (map && reader.has("states")) {
+    reader.at("states").complain("only arrivals of kind mmpp have states");
+  }
   if (!has_cv(options.kind)) {
     if (map && reader.has("cv")) {
       reader.at("cv").complain(
@@ -148,11 +209,18 @@ ArrivalOptions parse_arrivals(const std::string& text) {
   options.kind = kind_of(name);
   const auto complain = [&]() {
     throw ConfigError(
-        "arrivals: expected even, poisson, gamma:CV (CV 0.01 to 100) or weibull:CV "
-        "(CV 0.05 to 20), got \"" +
+        "arrivals: expected even, poisson, gamma:CV (CV 0.01 to 100), weibull:CV "
+        "(CV 0.05 to 20) or mmpp:RATIO/SECONDS,RATIO/SECONDS,… (2 to 8 states), got \"" +
         text + "\"");
   };
   if (name != name_of(options.kind)) complain();
+  if (options.kind == ArrivalOptions::Kind::Mmpp) {
+    if (colon == std::string::npos ||
+        !parse_states(std::string_view(text).substr(colon + 1), options.states)) {
+      complain();
+    }
+    return options;
+  }
   if (has_cv(options.kind) != (colon != std::string::npos)) complain();
   if (!has_cv(options.kind)) return options;
   const char* end = text.data() + text.size();
@@ -165,6 +233,14 @@ ArrivalOptions parse_arrivals(const std::string& text) {
 }
 
 std::string to_json_text(const ArrivalOptions& options) {
+  if (options.kind == ArrivalOptions::Kind::Mmpp) {
+    std::string states;
+    for (const ModulationState& state : options.states) {
+      states += fmt::format(R"({}{{"ratio":{},"mean_s":{}}})", states.empty() ? "" : ",",
+                            state.ratio, state.mean_s);
+    }
+    return fmt::format(R"({{"kind":"mmpp","states":[{}]}})", states);
+  }
   if (!has_cv(options.kind)) return fmt::format(R"({{"kind":"{}"}})", name_of(options.kind));
   return fmt::format(R"({{"kind":"{}","cv":{}}})", name_of(options.kind), options.cv);
 }

@@ -131,4 +131,28 @@ double ProfileCursor::advance(double requests) {
   return p.from_s + p.piece.when(offset_);
 }
 
+double ProfileCursor::until(double t_s) const {
+  const auto& placed = profile_->placed_;
+  double sum = 0.0;
+  for (std::size_t i = index_; i < placed.size() && t_s > placed[i].from_s; ++i) {
+    const auto& p = placed[i];
+    const double u = t_s - p.from_s;
+    sum += u >= p.piece.length_s ? p.mass : std::min(p.mass, p.piece.mass(u));
+  }
+  return std::max(0.0, sum - offset_);
+}
+
+void ProfileCursor::move_to(double t_s) {
+  const auto& placed = profile_->placed_;
+  while (index_ < placed.size() && t_s >= placed[index_].from_s + placed[index_].piece.length_s) {
+    ++index_;
+    offset_ = 0.0;
+  }
+  if (index_ == placed.size() || t_s <= placed[index_].from_s) return;
+  const auto& p = placed[index_];
+  offset_ = std::max(offset_, std::min(p.mass, p.piece.mass(t_s - p.from_s)));
+}
+
+bool ProfileCursor::over() const { return index_ >= profile_->placed_.size(); }
+
 }  // namespace spate::influx

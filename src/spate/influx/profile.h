@@ -103,6 +103,11 @@ class ProfileCursor {
   explicit ProfileCursor(const Profile& profile) : profile_(&profile) {}
   // Moves on by `requests` >= 0 and returns the time in seconds; infinity once past the end.
   double advance(double requests);
+  // Expected requests from here until `t_s`; 0 when that lies behind. What lies beyond the
+  // profile's end has none.
+  double until(double t_s) const;
+  void move_to(double t_s);  // no effect when that lies behind
+  bool over() const;         // at the end
 
  private:
   const Profile* profile_;

@@ -65,6 +65,7 @@ class ArrivalTimes {
   std::unique_ptr<Arrivals> law_;
   Rng rng_;
   ProfileCursor cursor_;
+  std::optional<Modulation> modulation_;
   Duration end_;
   bool first_ = true;
 };

@@ -10,6 +10,7 @@
 
 #include "spate/base/check.h"
 #include "spate/base/config_error.h"
+#include "spate/influx/arrivals.h"
 
 namespace spate::lab {
 namespace {
@@ -52,14 +53,7 @@ void read_demand(const ConfigReader& in, ModelScenario& m) {
     m.arrivals_json = R"({"kind":"poisson"})";
     return;
   }
-  arrivals->allow_only({"kind", "cv"});
-  const std::string kind = arrivals->at("kind").one_of({"even", "poisson", "gamma"});
-  if (kind == "gamma") {
-    arrivals->at("cv").number(0.01, 100.0);
-  } else if (const auto cv = arrivals->find("cv")) {
-    cv->complain("only arrivals of kind gamma have a cv");
-  }
-  m.arrivals_json = arrivals->to_json_text();
+  m.arrivals_json = influx::to_json_text(influx::read_arrivals(*arrivals));
 }
 
 void read_bounds(const ConfigReader& in, ModelScenario& m) {

@@ -146,7 +146,7 @@ TEST(Scenario, WrongTypesAndRangesAreRefused) {
   EXPECT_THAT(error_of(with(kSmall, "max_cpu: 0.8", "cpu_ceiling: 0.1")),
               HasSubstr("above cpu_ceiling"));
   EXPECT_THAT(error_of(with(kSmall, "kind: gamma, cv: 2", "kind: poisson, cv: 2")),
-              HasSubstr("only arrivals of kind gamma have a cv"));
+              HasSubstr("poisson arrivals have no cv of their own"));
   EXPECT_THAT(error_of(with(kSmall, "  fixed:", "  Fixed!:")), HasSubstr("is no name"));
 }
 
