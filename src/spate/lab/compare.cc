@@ -177,6 +177,7 @@ CompareOutcome compare(const CompareOptions& given) {
                     "takes longer ones)",
                     experiment.scenario.name, experiment.scenario.duration_s));
   }
+  require_live(experiment.scenario);
   require_labels(options.strategies);
   check_strategies(experiment.scenario, options.strategies);
   require_budget(experiment.scenario, experiment.machine);

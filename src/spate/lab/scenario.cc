@@ -242,7 +242,7 @@ void settle_duration(const ConfigReader& in, Scenario& out) {
 
 Scenario read(const ConfigReader& in, const std::string& stem) {
   in.allow_only({"name", "description", "seed", "warm_up_s", "settle_s", "duration_s", "qos",
-                 "machine", "prices", "broker", "models", "strategies"});
+                 "machine", "prices", "broker", "models", "strategies", "faults"});
   Scenario out;
   out.name = in.text_or("name", stem);
   require_name(in.find("name").value_or(in), out.name);
@@ -263,6 +263,7 @@ Scenario read(const ConfigReader& in, const std::string& stem) {
   }
   if (const auto strategies = in.find("strategies")) out.strategies = read_strategies(*strategies);
   settle_duration(in, out);
+  if (const auto faults = in.find("faults")) out.faults = read_faults(*faults, out);
   return out;
 }
 

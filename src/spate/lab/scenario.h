@@ -79,6 +79,16 @@ struct BrokerScenario {
   std::int64_t message_size_limit = 32LL << 20;
 };
 
+// A fault at a given moment; simulated runs only (sim/world_config.h, ScriptedFault).
+struct FaultScenario {
+  std::string kind;  // crash | hang | start_failure | slow_machine | no_readings
+  double at_s = 0.0;
+  double for_s = 0.0;  // slow_machine, no_readings
+  std::string model;   // "" = every model
+  int count = 1;       // crash, hang, start_failure
+  double speed_ratio = 1.0;
+};
+
 // A strategy as the scenario names it: one kind may stand under several labels with different
 // settings, and be compared with itself.
 struct StrategyChoice {
@@ -101,6 +111,7 @@ struct Scenario {
   BrokerScenario broker;
   std::vector<ModelScenario> models;  // in the order of the file
   std::vector<StrategyChoice> strategies;
+  std::vector<FaultScenario> faults;  // in the order of the file
 
   const ModelScenario* find_model(const std::string& model) const;
   // The choice under this label; a label that the scenario does not name is taken as a strategy
@@ -112,6 +123,13 @@ struct Scenario {
 // sets are not looked at here.
 Scenario read_scenario(const std::filesystem::path& file);
 Scenario read_scenario_text(const std::string& text, const std::string& name);
+
+// `in` is the list. Throws ConfigError, also for faults of models that are not in `scenario` or
+// outside its measured window.
+std::vector<FaultScenario> read_faults(const ConfigReader& in, const Scenario& scenario);
+nlohmann::json faults_json(const std::vector<FaultScenario>& faults);
+// Throws ConfigError when the scenario has what only a simulated run can do.
+void require_live(const Scenario& scenario);
 
 // Puts requests per second into `model`'s profile, 1 in `rate` standing for `capacity_per_s`.
 // Requires a capacity when model.needs_capacity.

@@ -99,7 +99,8 @@ Json effective_json(const Scenario& s) {
             {"message_size_limit", s.broker.message_size_limit}}},
           {"models", models},
           {"model_order", order},
-          {"strategies", strategies}};
+          {"strategies", strategies},
+          {"faults", faults_json(s.faults)}};
 }
 
 }  // namespace spate::lab

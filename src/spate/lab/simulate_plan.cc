@@ -125,6 +125,8 @@ scaling::ModelSettings settings_of(const ModelScenario& m) {
   s.cpu_request = m.cpu_request;
   s.cpu_limit = m.cpu_limit;
   s.replicas = m.replicas;
+  s.warm_pool = m.warm_pool;
+  s.max_warm_pool = m.max_warm_pool;
   s.bounds = {.min_replicas = m.min_replicas,
               .max_replicas = m.max_replicas,
               .min_cpu = m.min_cpu,
@@ -132,6 +134,23 @@ scaling::ModelSettings settings_of(const ModelScenario& m) {
               .cpu_ceiling = m.cpu_ceiling};
   s.scaled = m.scaled;
   return s;
+}
+
+sim::ScriptedFault fault_of(const FaultScenario& f, const Scenario& scenario) {
+  using Kind = sim::ScriptedFault::Kind;
+  sim::ScriptedFault out;
+  if (f.kind == "hang") out.kind = Kind::Hang;
+  if (f.kind == "start_failure") out.kind = Kind::StartFailure;
+  if (f.kind == "slow_machine") out.kind = Kind::SlowMachine;
+  if (f.kind == "no_readings") out.kind = Kind::NoReadings;
+  out.at_s = f.at_s;
+  out.for_s = f.for_s;
+  out.count = f.count;
+  out.speed_ratio = f.speed_ratio;
+  for (std::size_t i = 0; i < scenario.models.size(); ++i) {
+    if (scenario.models[i].name == f.model) out.model = i;
+  }
+  return out;
 }
 
 }  // namespace
@@ -176,6 +195,9 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   if (options.contention) {
     // What gateway, broker and influx use is not there for the workers.
     world.cores = std::max(0.1, plan.machine_cores - message_cpus);
+  }
+  for (const FaultScenario& fault : scenario.faults) {
+    world.script.push_back(fault_of(fault, scenario));
   }
   sim::check(world);
   plan.effective = effective_json(scenario);

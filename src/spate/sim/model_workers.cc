@@ -35,7 +35,8 @@ void ModelWorld::push(Happening what, std::uint32_t slot, std::int64_t at) {
 // --- calls ---------------------------------------------------------------------------------------
 
 void ModelWorld::demand(Worker& worker) {
-  worker.cpu.set_demand(worker.hung ? 0.0 : static_cast<double>(worker.jobs * worker.threads));
+  worker.cpu.set_demand(worker.hung ? 0.0 : static_cast<double>(worker.jobs * worker.threads),
+                        world_.speed_);
 }
 
 void ModelWorld::begin(std::uint32_t slot, double work_ns, gateway::BatchId batch) {
@@ -153,6 +154,10 @@ void ModelWorld::start_worker(const scaling::ReplicaSpec& spec) {
   cold.replica = spec.replica_id;
   cold.life = ++lives_;
   cold.failing = start_rng_.uniform() < model_.start.failure_ratio;
+  if (starts_to_fail_ > 0) {
+    --starts_to_fail_;
+    cold.failing = true;
+  }
   live_.push_back(slot);
   by_replica_[spec.replica_id] = slot;
   push(Happening::Spawned, slot, now() + std::llround(model_.start.spawn.sample_ns(start_rng_)));

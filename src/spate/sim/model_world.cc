@@ -154,6 +154,10 @@ const scaling::RawModel& ModelWorld::read(const scaling::ModelStatus& status) {
   raw_.latency = keep_latency_ ? &latency_ : nullptr;
   raw_.replicas.resize(status.replicas.size());
   std::size_t count = 0;
+  if (now() < blind_until_) {
+    raw_.replicas.clear();
+    return raw_;
+  }
   const double noise = world_.config_.cpu_noise_ratio;
   for (const auto& view : status.replicas) {
     const std::uint32_t slot = find(view.id);

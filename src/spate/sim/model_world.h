@@ -6,6 +6,7 @@
 // Threads: one at a time.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,6 +63,13 @@ class ModelWorld final : public gateway::RouteSink {
   void stop(std::uint32_t slot, Duration grace);
   bool stop_zombie(const std::string& replica, Duration grace);
   void worker_event(const Event& event);
+  // --- scripted faults (world_faults.cc)
+  void crash_some(int count);  // serving replicas, the oldest first; fewer if there are fewer
+  void hang_some(int count);
+  void fail_starts(int count) { starts_to_fail_ += count; }
+  void blind_until(std::int64_t at) { blind_until_ = std::max(blind_until_, at); }
+  void speed_changed();  // of the machine's CPUs
+
   void set_max_batch(int max_batch) { route_.set_max_batch(max_batch); }
   std::uint32_t find(const std::string& replica) const;  // gateway::kNil when unknown
 
@@ -146,6 +154,7 @@ class ModelWorld final : public gateway::RouteSink {
   void park_if_idle(std::uint32_t slot);
   void push(Happening what, std::uint32_t slot, std::int64_t at);
   void plan_faults(std::uint32_t slot);
+  std::vector<std::uint32_t> serving(int most) const;
   void integrate();
 
   World& world_;
@@ -177,6 +186,8 @@ class ModelWorld final : public gateway::RouteSink {
   std::vector<Zombie> zombies_;
   std::vector<gateway::WorkerId> pongs_;  // suspects that answer their ping
   std::uint64_t lives_ = 0;
+  int starts_to_fail_ = 0;
+  std::int64_t blind_until_ = 0;  // no readings of replicas before
   std::uint64_t requests_made_ = 0;
   std::uint32_t arrival_second_ = 0;  // of the window, of the next arrival
   std::int64_t arrival_second_ends_ = 0;

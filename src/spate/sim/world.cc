@@ -63,6 +63,14 @@ void check(const WorldConfig& config) {
     if (!model.profile) throw ConfigError("model " + name + ": no demand profile");
     if (model.service.entries.empty()) throw ConfigError("model " + name + ": no service times");
   }
+  for (const ScriptedFault& fault : config.script) {
+    const bool known =
+        fault.model == ScriptedFault::kEveryModel || fault.model < config.models.size();
+    if (!known || fault.at_s < 0.0 || fault.for_s < 0.0 || fault.count < 1 ||
+        !(fault.speed_ratio > 0.0)) {
+      throw ConfigError("simulation: a scripted fault is out of range");
+    }
+  }
 }
 
 World::World(const WorldConfig& config, std::unique_ptr<scaling::Strategy> strategy)
@@ -106,7 +114,7 @@ void World::refresh_arrival() {
 }
 
 void World::refresh_other() {
-  other_at_ = std::min({control_at_, second_at_, end_at_, cores_at_});
+  other_at_ = std::min({control_at_, second_at_, end_at_, cores_at_, fault_at_});
   if (loading_) other_at_ = std::min(other_at_, give_up_at_);
   for (const auto& model : models_) other_at_ = std::min(other_at_, model->timer_at());
 }
@@ -159,6 +167,7 @@ void World::other() {
   }
   if (cores_at_ <= now_) cores_event();
   if (second_at_ <= now_) second_passed();
+  if (fault_at_ <= now_) faults_due();
   if (control_at_ <= now_) control_step();
   if (loading_ && now_ >= give_up_at_) {
     output_.problems.push_back(

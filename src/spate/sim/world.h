@@ -66,6 +66,17 @@ class World {
   void begin_load_if_ready(const std::vector<scaling::ModelStatus>& status);
   void account();
 
+  // --- scripted faults (world_faults.cc)
+  struct FaultEdge {  // one begins or ends
+    std::int64_t at = 0;
+    std::size_t fault = 0;  // index into config_.script
+    bool begins = true;
+  };
+  void plan_script();
+  void faults_due();
+  void play_fault(const FaultEdge& edge);
+  void set_speed();
+
   // --- contention for the machine's cores (world_cores.cc)
   void cores_changed();
   void cores_event();
@@ -87,7 +98,12 @@ class World {
   std::int64_t second_at_ = EventHeap::kNever;  // the next second of the window ends
   std::int64_t end_at_ = EventHeap::kNever;     // settling is over at the latest
   std::int64_t cores_at_ = EventHeap::kNever;   // a worker's CPU use changes (contention only)
+  std::int64_t fault_at_ = EventHeap::kNever;   // the next of the script
   std::int64_t give_up_at_;                     // the replicas must be ready
+
+  std::vector<FaultEdge> script_;  // by time; those before next_fault_ are over
+  std::size_t next_fault_ = 0;
+  double speed_ = 1.0;  // of every CPU
 
   bool loading_ = true;      // replicas are started; no load yet
   std::int64_t origin_ = 0;  // of the measured window

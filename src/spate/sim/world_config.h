@@ -52,6 +52,25 @@ struct Faults {
   double hangs_per_hour = 0.0;    // of a ready replica: it stands still for good
 };
 
+// A fault at a given moment of the measured window.
+struct ScriptedFault {
+  enum class Kind {
+    Crash,         // the processes of `count` serving replicas die, the oldest first
+    Hang,          // so many stand still for good
+    StartFailure,  // the next `count` starts from then on die while they load
+    SlowMachine,   // for_s seconds long every CPU does `speed_ratio` of its work (others use it)
+    NoReadings,    // for_s seconds long no reading of the replicas (CPU, throttling) can be had
+  };
+  static constexpr std::size_t kEveryModel = static_cast<std::size_t>(-1);
+
+  Kind kind = Kind::Crash;
+  double at_s = 0.0;                // from the beginning of the measured window
+  double for_s = 0.0;               // SlowMachine, NoReadings
+  std::size_t model = kEveryModel;  // index into WorldConfig::models
+  int count = 1;                    // of each model
+  double speed_ratio = 1.0;         // above 0
+};
+
 struct SimModel {
   scaling::ModelSettings settings;
   gateway::RouteOptions route;
@@ -75,6 +94,7 @@ struct WorldConfig {
   double duration_s = 0.0;
   double settle_s = 10.0;
   std::vector<SimModel> models;  // at most 256
+  std::vector<ScriptedFault> script;
 
   scaling::AutoscalerOptions autoscaler;
   Duration reading_period = std::chrono::milliseconds(200);  // as the live control loop

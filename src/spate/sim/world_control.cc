@@ -51,6 +51,7 @@ void World::begin_load_if_ready(const std::vector<scaling::ModelStatus>& status)
   load_from_ = now_ + from_seconds(control_rng_.uniform(1.0, 2.0)).count();
   origin_ = load_from_ + from_seconds(config_.warm_up_s).count();
   second_at_ = origin_;
+  plan_script();
   for (const auto& model : models_) model->start_load(origin_);
   refresh_arrival();
   refresh_other();

@@ -22,7 +22,7 @@ void World::cores_changed() {
       if (!worker.cpu.throttled()) wanting += threads;
     }
   }
-  const double speed = wanting > config_.cores ? config_.cores / wanting : 1.0;
+  const double speed = wanting > config_.cores ? speed_ * (config_.cores / wanting) : speed_;
   cores_at_ = EventHeap::kNever;
   for (const auto& model : models_) {
     for (const std::uint32_t slot : model->live_) {
