@@ -28,7 +28,8 @@ std::vector<StrategyCase> wrapped() {
   for (const char* list :
        {"[{kind: limits, max_replicas: 3}]", "[{kind: cooldown, out_s: 3, in_s: 20}]",
         "[{kind: dead_band}]", "[{kind: scale_in_guard, step_replicas: 1, every_s: 5}]",
-        "[{kind: keep_warm, replicas: 1}]", "[{kind: cooldown}, {kind: keep_warm, ratio: 0.5}]"}) {
+        "[{kind: metrics, delay_s: 4, noise_ratio: 0.1}]", "[{kind: keep_warm, replicas: 1}]",
+        "[{kind: cooldown}, {kind: keep_warm, ratio: 0.5}]"}) {
     const std::string options = std::string("{wrap: ") + list + "}";
     out.push_back({"backlog", [options] {
                      return builtin_strategies().make("backlog",

@@ -105,6 +105,30 @@ TEST(World, AStrategyScalesAndMeetsTheObjective) {
   EXPECT_NEAR(none.models[0].accounts.memory_byte_s, 9e9, 1.0);
 }
 
+// What a strategy sees 20 s late it answers 20 s late, and no request is another one for it.
+TEST(World, AStrategysSamplersMayBeLate) {
+  const auto first_up = [](const RunOutput& output) {
+    for (const auto& d : output.decisions) {
+      if (d.direction == "up") return to_seconds(d.at - output.measured_from);
+    }
+    return -1.0;
+  };
+  const auto late = [](const char* metrics) {
+    World world(
+        surge_world(),
+        scaling::builtin_strategies().make(
+            "horizontal", ConfigReader::from_text(
+                              std::string("{wrap: [{kind: metrics, ") + metrics + "}]}", "test")));
+    return world.run();
+  };
+  const RunOutput at_once = run(surge_world(), "horizontal");
+  const RunOutput delayed = late("delay_s: 20");
+  ASSERT_GT(first_up(at_once), 30.0);
+  EXPECT_NEAR(first_up(delayed), first_up(at_once) + 20.0, 1e-6);
+  EXPECT_EQ(delayed.models[0].total.planned, at_once.models[0].total.planned);
+  EXPECT_EQ(text_of(late("noise_ratio: 0.3")), text_of(late("noise_ratio: 0.3")));
+}
+
 TEST(World, EqualSeedsGiveEqualRuns) {
   const std::string first = text_of(run(surge_world(), "horizontal"));
   EXPECT_EQ(first, text_of(run(surge_world(), "horizontal")));

@@ -10,6 +10,7 @@
 
 #include "spate/base/check.h"
 #include "spate/scaling/kit/readings.h"
+#include "spate/scaling/wrappers/metrics_wrapper.h"
 
 namespace spate::scaling {
 namespace {
@@ -285,6 +286,7 @@ std::vector<WrapperInfo> make_wrappers() {
       "keep_warm", "Keeps parked replicas besides: loaded, then paused, back in milliseconds.",
       {{"replicas", std::int64_t{1}, 0, 1000, "parked replicas at least"},
        {"ratio", 0.0, 0.0, 10.0, "parked replicas as a share of the replicas, rounded up"}}));
+  out.push_back(metrics_wrapper());
   return out;
 }
 

@@ -14,6 +14,7 @@
 //   dead_band       no change that is smaller than a number or a share of the replicas
 //   scale_in_guard  scaling in only to the largest request of a window, and by few at a time
 //   keep_warm       parked replicas kept besides (Target::warm_pool)
+//   metrics         readings that are late or inexact
 #pragma once
 
 #include <memory>
