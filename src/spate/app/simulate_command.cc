@@ -27,6 +27,7 @@ struct Arguments {
   std::string profile = "profiles/default.json";
   std::int64_t seed = -1;
   bool no_contention = false;
+  bool fluid = false;
 };
 
 void require_fresh(const std::filesystem::path& out) {
@@ -47,6 +48,7 @@ void write_experiment(const Arguments& arguments, const lab::Scenario& scenario)
                     {"repetitions", arguments.options.repetitions},
                     {"seed", scenario.seed},
                     {"simulated", true},
+                    {"fluid", arguments.fluid},
                     {"profile", arguments.profile}};
   Status written = write_file(out / "experiment.json", record.dump(1) + "\n");
   if (written) {
@@ -64,7 +66,8 @@ int simulate(Arguments arguments) {
   lab::check_strategies(scenario, arguments.options.strategies);
   const auto profile = sim::read_machine_profile(std::filesystem::path(arguments.profile));
   const lab::SimulationPlan plan =
-      lab::plan_simulation(std::move(scenario), profile, {!arguments.no_contention});
+      lab::plan_simulation(std::move(scenario), profile,
+                           {.contention = !arguments.no_contention, .fluid = arguments.fluid});
   auto& out = arguments.options.out;
   if (out.empty()) out = std::filesystem::path("var/simulations") / plan.scenario.name;
   if (arguments.options.out == std::filesystem::path("var/simulations") / plan.scenario.name) {
@@ -86,8 +89,9 @@ int simulate(Arguments arguments) {
   };
   (void)lab::simulate_all(plan, arguments.options);
   if (terminal) fmt::print("\n");
-  fmt::print("simulated with {} (measured on {})\n", arguments.profile,
-             lab::text_of(plan.machine, "cpu_model"));
+  fmt::print("simulated{} with {} (measured on {})\n",
+             arguments.fluid ? " in the fluid mode, an approximation (docs/simulator.md)," : "",
+             arguments.profile, lab::text_of(plan.machine, "cpu_model"));
   return report_on(out);
 }
 
@@ -139,6 +143,9 @@ void add_simulate_command(CLI::App& app, Run& run) {
   command->add_flag("--no-contention", arguments->no_contention,
                     "Give every worker the CPUs of its limit, however many there are: a cluster "
                     "instead of one machine");
+  command->add_flag("--fluid", arguments->fluid,
+                    "Approximate: numbers of requests per time step instead of single requests, "
+                    "whatever the rate, at the same cost (docs/simulator.md has its error)");
   command->footer(
       "Example:\n  spate simulate scenarios/demo.yaml --strategies none,horizontal,vertical "
       "--seeds 20\n\n"

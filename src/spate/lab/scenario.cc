@@ -19,6 +19,7 @@ using Json = nlohmann::json;
 
 constexpr double kMaxCpus = 1024.0;
 constexpr int kMaxWarmPool = 64;
+constexpr std::size_t kMostMachines = 999;  // besides the first
 // Sums of decimal fractions are not exact in binary.
 constexpr double kSlack = 1e-9;
 // Long runs are simulated; compare() refuses to run more than a day.
@@ -152,13 +153,18 @@ ModelScenario read_model(const ConfigReader& in, const std::string& name) {
 }
 
 MachineBudget read_machine(const ConfigReader& in) {
-  in.allow_only({"cores", "reserve"});
+  in.allow_only({"cores", "reserve", "more"});
   MachineBudget out;
   if (const auto cores = in.find("cores");
       cores && !(cores->is_scalar() && cores->text() == "auto")) {
     out.cores = cores->number(0.1, kMaxCpus);
   }
   out.reserve = in.number_or("reserve", out.reserve, 0.0, kMaxCpus);
+  if (const auto more = in.find("more")) {
+    for (const ConfigReader& cpus : more->list()) out.more.push_back(cpus.number(0.1, kMaxCpus));
+    if (out.more.size() > kMostMachines)
+      more->fail(fmt::format("at most {} CPUs counts", kMostMachines));
+  }
   return out;
 }
 

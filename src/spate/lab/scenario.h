@@ -69,6 +69,7 @@ struct ModelScenario {
 struct MachineBudget {
   std::optional<double> cores;  // CPUs the scenario may plan with; unset: what this machine has
   double reserve = 0.5;         // CPUs kept for gateway, broker, influx and the system
+  std::vector<double> more;     // CPUs of further machines; simulated runs only
 };
 
 struct BrokerScenario {

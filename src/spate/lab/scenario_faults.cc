@@ -60,6 +60,12 @@ nlohmann::json faults_json(const std::vector<FaultScenario>& faults) {
 }
 
 void require_live(const Scenario& scenario) {
+  if (!scenario.machine.more.empty()) {
+    throw ConfigError(fmt::format(
+        "scenario {} has machine.more ({} further machines): a live run has this machine only; "
+        "`spate simulate` has as many as are listed",
+        scenario.name, scenario.machine.more.size()));
+  }
   if (scenario.faults.empty()) return;
   throw ConfigError(fmt::format(
       "scenario {} has faults ({} of them): only `spate simulate` can make them; a live run needs "

@@ -79,6 +79,7 @@ Json effective_json(const Scenario& s) {
                                 {"options", Json::parse(choice.options_json)}};
   }
   Json machine{{"reserve", s.machine.reserve}};
+  if (!s.machine.more.empty()) machine["more"] = s.machine.more;
   machine["cores"] = s.machine.cores ? Json(*s.machine.cores) : Json("auto");
   return {{"schema", 1},
           {"name", s.name},

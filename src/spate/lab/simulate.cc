@@ -224,6 +224,7 @@ SimulatedRun make_run(const SimulationPlan& plan, const StrategyChoice& strategy
                    {"versions", Json::object()},
                    {"simulated",
                     {{"profile", plan.profile_file},
+                     {"mode", plan.world.fluid_step > Duration{0} ? "fluid" : "exact"},
                      {"requests", output.requests},
                      {"holds_dropped", output.holds_dropped},
                      {"records_dropped", output.records_dropped},

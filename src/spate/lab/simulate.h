@@ -37,6 +37,8 @@ struct SimulationPlan {
 struct SimulationOptions {
   // The machine's CPUs are shared by all workers, as they are live. Off for machines of any size.
   bool contention = true;
+  // The approximate mode: numbers of requests per time step (sim/fluid_flow.h).
+  bool fluid = false;
 };
 
 // Resolves demand in units of a replica's capacity by simulating that capacity. Throws

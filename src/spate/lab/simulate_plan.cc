@@ -153,6 +153,18 @@ sim::ScriptedFault fault_of(const FaultScenario& f, const Scenario& scenario) {
   return out;
 }
 
+// A tenth of the tightest objective, as a part of a second.
+Duration fluid_step_for(const Scenario& scenario) {
+  double tightest_ms = 1000.0;
+  for (const ModelScenario& m : scenario.models) {
+    tightest_ms = std::min(tightest_ms, m.slo_latency_ms);
+  }
+  for (const double step_ms : {100.0, 50.0, 20.0, 10.0, 5.0, 2.0}) {
+    if (step_ms <= tightest_ms / 10.0) return from_ms(step_ms);
+  }
+  return from_ms(1.0);
+}
+
 }  // namespace
 
 SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& profile,
@@ -172,6 +184,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   world.limit_delay = profile.limit_delay;
   world.to_gateway = profile.to_gateway;
   world.from_gateway = profile.from_gateway;
+  if (options.fluid) world.fluid_step = fluid_step_for(scenario);
   double message_cpus = 0.0;
   for (ModelScenario& m : scenario.models) {
     const sim::ProfiledModel& profiled = profile.model(profiled_name(m));
@@ -195,6 +208,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   if (options.contention) {
     // What gateway, broker and influx use is not there for the workers.
     world.cores = std::max(0.1, plan.machine_cores - message_cpus);
+    world.more_machines = scenario.machine.more;
   }
   for (const FaultScenario& fault : scenario.faults) {
     world.script.push_back(fault_of(fault, scenario));

@@ -58,7 +58,10 @@ Result<Summary> summarise(const std::filesystem::path& directory) {
   out.json["started_unix_s"] = member(first.run, "started_unix_s");
   // What has not been measured must say so wherever it is looked at.
   const Json simulated = member(first.run, "simulated");
-  if (simulated.is_object()) out.json["simulated"] = {{"profile", member(simulated, "profile")}};
+  if (simulated.is_object()) {
+    out.json["simulated"] = {{"profile", member(simulated, "profile")},
+                             {"mode", member(simulated, "mode")}};
+  }
   out.json["machine"] = member(first.run, "machine");
   out.json["versions"] = member(first.run, "versions");
   out.json["broker"] = member(first.run, "broker");

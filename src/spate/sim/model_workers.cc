@@ -148,6 +148,7 @@ void ModelWorld::start_worker(const scaling::ReplicaSpec& spec) {
   worker.cpu = CpuGroup(world_.config_.cfs_period.count());
   worker.cpu.advance(now());
   worker.id = id;
+  worker.machine = world_.machine_for_next();
   worker.alive = true;
   Cold& cold = cold_[slot];
   cold = Cold{};
@@ -170,6 +171,7 @@ void ModelWorld::worker_event(const Event& event) {
   if (what == Happening::ZombieEnd) {
     Zombie& zombie = zombies_[slot];
     cpu_gone_ns_ += std::exchange(zombie.cpu_ns, 0.0);
+    zombie.gone = true;
     world_.autoscaler_->replica_event(at, {.kind = scaling::ReplicaEvent::Kind::Exited,
                                            .replica_id = zombie.replica,
                                            .detail = "killed",
@@ -263,9 +265,10 @@ void ModelWorld::set_concurrency(std::uint32_t slot) {
   Cold& cold = cold_[slot];
   const auto mode = worker::mode_from(model_.settings.mode).value_or(worker::Mode::Throughput);
   const double limit = world_.config_.limits ? worker.cpu.limit() : cold.limit_ordered;
-  const auto plan = worker::concurrency_for(mode, limit, world_.config_.machine_cpus);
+  const auto plan = worker::concurrency_for(mode, limit, world_.cpus_of(worker.machine));
   worker.threads = static_cast<std::uint32_t>(plan.threads);
   const auto credits = static_cast<std::uint32_t>(plan.calls);
+  cold.calls = credits;
   cold.more.reserve(credits);
   if (!cold.ready || worker.parking) return;
   route_.worker_ready(worker.id, credits, world_.time());
@@ -343,7 +346,7 @@ void ModelWorld::forget(std::uint32_t slot) {
 
 void ModelWorld::exit(std::uint32_t slot, bool expected, const char* why) {
   workers_[slot].cpu.advance(now());
-  cpu_gone_ns_ += workers_[slot].cpu.cpu_ns();
+  cpu_gone_ns_ += workers_[slot].cpu.cpu_ns() + cold_[slot].fluid_cpu_ns;
   forget(slot);
   world_.autoscaler_->replica_event(world_.time(), {.kind = scaling::ReplicaEvent::Kind::Exited,
                                                     .replica_id = cold_[slot].replica,
@@ -362,7 +365,11 @@ void ModelWorld::hang(std::uint32_t slot) {
 }
 
 void ModelWorld::link_lost(std::uint32_t slot) {
-  zombies_.push_back({cold_[slot].replica, workers_[slot].cpu.cpu_ns(), false});
+  auto place = std::find_if(zombies_.begin(), zombies_.end(), [](const auto& z) { return z.gone; });
+  if (place == zombies_.end()) place = zombies_.emplace(place);
+  *place = Zombie{};
+  place->replica = cold_[slot].replica;
+  place->cpu_ns = workers_[slot].cpu.cpu_ns() + cold_[slot].fluid_cpu_ns;
   forget(slot);
 }
 

@@ -38,6 +38,11 @@ ModelWorld::ModelWorld(World& world, const SimModel& model, std::uint32_t number
       noise_rng_(world.config_.seed, "noise/" + model.settings.name, world.config_.run),
       deadline_ns_(model.deadline.count()),
       to_gateway_(std::llround(world.config_.to_gateway.mean_ns())) {
+  if (world.config_.fluid_step > Duration{0}) {
+    fluid_ =
+        std::make_unique<FluidFlow>(model_, world.config_, world.config_.fluid_step, recorder_);
+    fluid_demand_.emplace(*model_.profile);
+  }
   keep_waits_ = world.config_.record_waits;
   output_.model = model.settings.name;
 }
@@ -48,11 +53,19 @@ void ModelWorld::start_load(std::int64_t origin) {
   origin_ = origin;
   arrival_second_ends_ = origin + kSecond;
   keep_latency_ = world_.latency_wanted_;
+  if (fluid_) {
+    start_fluid();
+    return;
+  }
   const std::int64_t first = feed_.next();
   next_arrival_ = first == ArrivalFeed::kOver ? EventHeap::kNever : origin + first + to_gateway_;
 }
 
 void ModelWorld::arrive() {
+  if (fluid_) {
+    fluid_step();
+    return;
+  }
   const std::int64_t intended = next_arrival_ - to_gateway_;
   feed_.take();
   const std::int64_t following = feed_.next();
@@ -151,6 +164,7 @@ const scaling::RawModel& ModelWorld::read(const scaling::ModelStatus& status) {
   raw_.in_flight = static_cast<double>(counters.in_flight);
   raw_.oldest_age_s = to_seconds(route_.oldest_age(world_.time()));
   raw_.service_sum_s = to_seconds(counters.service_sum);
+  if (fluid_) show_fluid(raw_);
   raw_.latency = keep_latency_ ? &latency_ : nullptr;
   raw_.replicas.resize(status.replicas.size());
   std::size_t count = 0;
@@ -165,7 +179,7 @@ const scaling::RawModel& ModelWorld::read(const scaling::ModelStatus& status) {
     Worker& worker = workers_[slot];
     Cold& cold = cold_[slot];
     worker.cpu.advance(now());
-    const double used = worker.cpu.cpu_ns();
+    const double used = worker.cpu.cpu_ns() + cold.fluid_cpu_ns;
     const double shown = noise > 0.0 ? std::max(0.0, 1.0 + noise * noise_rng_.normal()) : 1.0;
     cold.cpu_shown_ns += (used - cold.cpu_read_ns) * shown;
     cold.cpu_read_ns = used;
@@ -174,9 +188,11 @@ const scaling::RawModel& ModelWorld::read(const scaling::ModelStatus& status) {
     out.cpu_seconds = cold.cpu_shown_ns * 1e-9;
     out.cpu_limit = view.cpu_limit;
     out.cpu_request = view.cpu_request;
-    out.cfs_periods = worker.cpu.periods();
-    out.cfs_throttled_periods = worker.cpu.throttled_periods();
-    out.in_flight = static_cast<int>(route_.worker_in_flight(worker.id));
+    out.cfs_periods = worker.cpu.periods() + static_cast<std::uint64_t>(cold.fluid_periods);
+    out.cfs_throttled_periods =
+        worker.cpu.throttled_periods() + static_cast<std::uint64_t>(cold.fluid_throttled);
+    out.in_flight =
+        fluid_ ? cold.fluid_in_flight : static_cast<int>(route_.worker_in_flight(worker.id));
   }
   raw_.replicas.resize(count);
   return raw_;
@@ -186,7 +202,7 @@ double ModelWorld::cpu_total_ns() {
   double sum = cpu_gone_ns_;
   for (const std::uint32_t slot : live_) {
     workers_[slot].cpu.advance(now());
-    sum += workers_[slot].cpu.cpu_ns();
+    sum += workers_[slot].cpu.cpu_ns() + cold_[slot].fluid_cpu_ns;
   }
   for (const Zombie& zombie : zombies_) sum += zombie.cpu_ns;
   return sum;
@@ -237,6 +253,11 @@ void ModelWorld::second_passed(std::uint32_t second) {
   gauges.queue = static_cast<double>(counters.queue_length);
   gauges.in_flight = static_cast<double>(counters.in_flight);
   gauges.oldest_ms = to_ms(route_.oldest_age(world_.time()));
+  if (fluid_) {
+    gauges.queue = static_cast<double>(fluid_->queued());
+    gauges.in_flight = fluid_last_.in_flight;
+    gauges.oldest_ms = to_ms(fluid_->oldest_age(now()));
+  }
   gauges.cpu_cores = (used - cpu_at_second_ns_) * 1e-9;
   cpu_at_second_ns_ = used;
   recorder_.gauges(second, gauges);
@@ -249,7 +270,7 @@ ModelOutput ModelWorld::take_output() {
   output_.latency = recorder_.latency();
   output_.bins = recorder_.bins();
   output_.bin_s = recorder_.bin_s();
-  output_.batches = route_.counters().batches;
+  output_.batches = fluid_ ? fluid_->batches() : route_.counters().batches;
   output_.redispatched = route_.counters().redispatched;
   output_.hung = route_.counters().hung;
   return std::move(output_);

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "spate/sim/arrival_feed.h"
 #include "spate/sim/cpu_group.h"
 #include "spate/sim/event_heap.h"
+#include "spate/sim/fluid_flow.h"
 #include "spate/sim/output.h"
 #include "spate/sim/recorder.h"
 #include "spate/sim/world_config.h"
@@ -51,7 +54,7 @@ class ModelWorld final : public gateway::RouteSink {
   void cpu_event(std::uint32_t slot);  // a call of this worker may have ended
   std::int64_t timer_at() const { return timer_at_; }
   void timer();
-  bool idle() const { return route_.idle(); }
+  bool idle() const { return fluid_ ? fluid_->idle() : route_.idle(); }
   bool load_over() const { return next_arrival_ == EventHeap::kNever; }
 
   // --- workers: the autoscaler's orders and what comes of them (model_workers.cc)
@@ -87,6 +90,8 @@ class ModelWorld final : public gateway::RouteSink {
   void on_end(const gateway::Ended& ended) override;
   void on_suspect(gateway::WorkerId worker) override;
 
+  // CPUs that fluid calls want; 0 in the exact mode.
+  double fluid_cpus() const { return fluid_ ? fluid_cpus_ : 0.0; }
   const SimModel& model() const { return model_; }
   std::uint64_t requests_made() const { return requests_made_; }
 
@@ -110,6 +115,7 @@ class ModelWorld final : public gateway::RouteSink {
     Job job;
     std::uint32_t jobs = 0;     // running; beyond the first in Cold::more
     std::uint32_t threads = 1;  // of each
+    std::uint16_t machine = 0;
     bool alive = false;
     bool answered = false;
     bool hung = false;
@@ -126,13 +132,26 @@ class ModelWorld final : public gateway::RouteSink {
     bool ready = false;
     double cpu_read_ns = 0.0;   // at the last reading
     double cpu_shown_ns = 0.0;  // the same with its noise
+    // The fluid mode's.
+    std::uint32_t calls = 1;  // at once
+    double fluid_cpu_ns = 0.0;
+    double fluid_periods = 0.0;
+    double fluid_throttled = 0.0;
+    int fluid_in_flight = 0;
   };
   // A hung process whose connection is lost: it stands in no route any more.
   struct Zombie {
     std::string replica;
     double cpu_ns = 0.0;
     bool ending = false;
+    bool gone = false;  // its place may be used again
   };
+
+  // --- the fluid mode (model_fluid.cc)
+  void start_fluid();
+  void fluid_step();
+  FluidCapacity fluid_capacity();
+  void show_fluid(scaling::RawModel& raw) const;
 
   std::int64_t now() const;
   void look_at_timer();
@@ -163,6 +182,12 @@ class ModelWorld final : public gateway::RouteSink {
   gateway::Route route_;
   ArrivalFeed feed_;
   Recorder recorder_;
+  std::unique_ptr<FluidFlow> fluid_;  // instead of feed and route
+  FluidStep fluid_last_;
+  double fluid_rate_ = 0.0;  // of the last step's middle, per second
+  double fluid_cpus_ = 0.0;
+  std::optional<influx::ProfileCursor> fluid_demand_;
+  std::vector<std::uint32_t> fluid_slots_;  // that served in the last step
   Rng service_rng_;
   Rng start_rng_;
   Rng fault_rng_;

@@ -20,7 +20,7 @@ std::uint64_t Tally::lost() const {
   return planned - known;
 }
 
-void SecondLatency::record(Duration value) {
+void SecondLatency::record(Duration value, std::uint32_t count) {
   constexpr std::uint64_t kMost = (std::uint64_t{1} << kLargestBit) - 1;
   constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
   const auto ns =
@@ -31,9 +31,9 @@ void SecondLatency::record(Duration value) {
     index =
         static_cast<std::size_t>((static_cast<std::uint64_t>(shift) << kSubBits) + (ns >> shift));
   }
-  ++buckets_[index];
+  buckets_[index] += count;
   used_ = std::max(used_, index + 1);
-  ++count_;
+  count_ += count;
 }
 
 double SecondLatency::middle_ns(std::size_t index) {
@@ -92,12 +92,28 @@ void Recorder::close(Open& at) {
   at.latency.reset();
 }
 
-void Recorder::ended_late(std::uint32_t second, Outcome outcome, Duration latency) {
+void Recorder::ended_many(std::uint32_t second, Outcome outcome, Duration latency,
+                          std::uint64_t count) {
+  if (second == kWarmUp) return;
+  if (second + kOpen <= now_second_) {
+    ended_late(second, outcome, latency, count);
+    return;
+  }
+  Open& at = open(second);
+  at.tally.ended[static_cast<std::size_t>(outcome)] += count;
+  if (outcome != Outcome::Answered) return;
+  at.tally.in_time += latency <= slo_ ? count : 0;
+  at.latency.record(latency, static_cast<std::uint32_t>(count));
+  latency_.record(latency, count);
+}
+
+void Recorder::ended_late(std::uint32_t second, Outcome outcome, Duration latency,
+                          std::uint64_t count) {
   Tally one;
-  one.ended[static_cast<std::size_t>(outcome)] = 1;
+  one.ended[static_cast<std::size_t>(outcome)] = count;
   if (outcome == Outcome::Answered) {
-    one.in_time = latency <= slo_ ? 1 : 0;
-    latency_.record(latency);
+    one.in_time = latency <= slo_ ? count : 0;
+    latency_.record(latency, count);
   }
   total_ += one;
   if (second >> shift_ < bins_.size()) bin(second).tally += one;

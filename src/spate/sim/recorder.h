@@ -57,7 +57,7 @@ struct Bin {
 // Histogram's, but 32 to a power of two (a quantile is within 1.6 %), of fixed size.
 class SecondLatency {
  public:
-  void record(Duration value);
+  void record(Duration value, std::uint32_t count = 1);
   std::uint64_t count() const { return count_; }
   double quantile_ms(double q) const;  // the middle of its bucket; 0 when empty
   void reset();
@@ -85,7 +85,7 @@ class Recorder {
     if (second == kWarmUp) return;
     const bool answered = outcome == Outcome::Answered;
     if (second + kOpen <= now_second_) {
-      ended_late(second, outcome, latency);
+      ended_late(second, outcome, latency, 1);
       return;
     }
     Open& at = open(second);
@@ -95,6 +95,11 @@ class Recorder {
     at.latency.record(latency);
     latency_.record(latency);
   }
+  // The same for many at once (the fluid mode), fewer than 2^32.
+  void planned_many(std::uint32_t second, std::uint64_t count) {
+    if (second != kWarmUp) open(second).tally.planned += count;
+  }
+  void ended_many(std::uint32_t second, Outcome outcome, Duration latency, std::uint64_t count);
   // Second `second` of the measured window begins; the ones before it may be closed.
   void begin_second(std::uint32_t second);
   // At the end of `second`.
@@ -116,7 +121,7 @@ class Recorder {
 
   Open& open(std::uint32_t second) { return open_[second & (kOpen - 1)]; }
   void close(Open& at);
-  void ended_late(std::uint32_t second, Outcome outcome, Duration latency);
+  void ended_late(std::uint32_t second, Outcome outcome, Duration latency, std::uint64_t count);
   Bin& bin(std::uint32_t second) { return bins_[second >> shift_]; }
 
   Duration slo_;

@@ -19,6 +19,8 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kStart = 3600 * kSecond;
 constexpr std::int64_t kReplicasUp = 90 * kSecond;  // as the live runner waits
 constexpr std::size_t kMostModels = 256;
+constexpr std::size_t kMostMachines = 1000;
+constexpr std::int64_t kShortestStep = 1'000'000;
 
 std::vector<scaling::ModelSettings> settings_of(const WorldConfig& config) {
   std::vector<scaling::ModelSettings> out;
@@ -63,6 +65,22 @@ void check(const WorldConfig& config) {
     if (!model.profile) throw ConfigError("model " + name + ": no demand profile");
     if (model.service.entries.empty()) throw ConfigError("model " + name + ": no service times");
   }
+  for (const double cpus : config.more_machines) {
+    if (!(cpus > 0.0) || !(config.cores > 0.0) || config.more_machines.size() >= kMostMachines) {
+      throw ConfigError(
+          fmt::format("simulation: at most {} machines, each with CPUs, and the first one's known",
+                      kMostMachines));
+    }
+  }
+  const std::int64_t step = config.fluid_step.count();
+  if (step != 0 && (step < kShortestStep || step > kSecond || kSecond % step != 0)) {
+    throw ConfigError("simulation: a fluid step divides a second and is 1 ms or longer");
+  }
+  for (const SimModel& model : config.models) {
+    if (step == 0 || model.arrivals.kind != influx::ArrivalOptions::Kind::Mmpp) continue;
+    throw ConfigError("model " + model.settings.name +
+                      ": the fluid mode has no mmpp arrivals; simulate it exactly");
+  }
   for (const ScriptedFault& fault : config.script) {
     const bool known =
         fault.model == ScriptedFault::kEveryModel || fault.model < config.models.size();
@@ -82,8 +100,10 @@ World::World(const WorldConfig& config, std::unique_ptr<scaling::Strategy> strat
       control_at_(kStart),
       reading_at_(kStart),
       give_up_at_(kStart + kReplicasUp),
-      seconds_(static_cast<std::uint32_t>(std::ceil(config.duration_s - 1e-9))) {
+      seconds_(static_cast<std::uint32_t>(std::ceil(config.duration_s - 1e-9))),
+      machines_{config.cores} {
   check(config_);
+  machines_.insert(machines_.end(), config_.more_machines.begin(), config_.more_machines.end());
   for (const auto& spec : strategy->needs().metrics) {
     latency_wanted_ = latency_wanted_ || spec.signal == scaling::Signal::LatencyQuantile;
   }

@@ -78,6 +78,10 @@ class World {
   void set_speed();
 
   // --- contention for the machine's cores (world_cores.cc)
+  std::uint16_t machine_for_next() const;
+  double all_cpus() const;
+  int cpus_of(std::uint16_t machine) const;  // that one worker may use
+  double fluid_speed() const;                // of a CPU, while calls are fluid
   void cores_changed();
   void cores_event();
 
@@ -113,6 +117,8 @@ class World {
   bool status_changed_ = true;
   bool done_ = false;
   bool cores_dirty_ = false;
+  std::vector<double> machines_;    // CPUs of each
+  std::vector<double> wanting_;     // threads that want to run there; then their speed
   ModelWorld* arriving_ = nullptr;  // whose request comes next
   std::int64_t arrival_at_ = EventHeap::kNever;
   std::vector<DecisionTotals> decisions_;  // by model

@@ -104,6 +104,9 @@ struct WorldConfig {
   // CPUs that all workers share; 0: as many as they want. With it their threads slow each other
   // down when more want to run than there are, at a cost per event that grows with the workers.
   double cores = 0.0;
+  // CPUs of further machines (with `cores` only, which is the first one's). A replica starts on the
+  // machine of which the smallest share is reserved, and stays there.
+  std::vector<double> more_machines;
   int machine_cpus = 1;  // that one worker may use, see worker::concurrency_for
   bool limits = true;    // CFS quotas are enforced
   Duration cfs_period = std::chrono::milliseconds(100);
@@ -112,6 +115,10 @@ struct WorldConfig {
 
   Law to_gateway;    // intended send until the gateway has the request: its mean is used
   Law from_gateway;  // answered until the client has the result
+
+  // The approximate mode (fluid_flow.h): requests in numbers per step of so long instead of one by
+  // one. 0: exact. Divides a second.
+  Duration fluid_step{0};
 
   bool record_waits = false;  // keep how long requests waited in the gateway, too
 

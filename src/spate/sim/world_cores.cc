@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contention: all workers share `cores` CPUs. While more threads want to run than there are CPUs,
-// each gets an equal share, as CFS gives on average. Throttled threads do not want to run, so that
-// the shares change whenever a quota runs out or a period begins; every such moment is an event.
+// Contention: the workers of a machine share its CPUs. While more threads want to run than there
+// are CPUs, each gets an equal share, as CFS gives on average. Throttled threads do not want to
+// run, so that the shares change whenever a quota runs out or a period begins; every such moment is
+// an event.
 #include <algorithm>
 
 #include "spate/sim/world.h"
@@ -11,7 +12,7 @@ namespace spate::sim {
 
 void World::cores_changed() {
   cores_dirty_ = false;
-  double wanting = 0.0;
+  wanting_.assign(machines_.size(), 0.0);
   for (const auto& model : models_) {
     for (const std::uint32_t slot : model->live_) {
       auto& worker = model->workers_[slot];
@@ -19,10 +20,15 @@ void World::cores_changed() {
       if (worker.jobs == 0 || worker.hung) continue;
       const double threads = static_cast<double>(worker.jobs * worker.threads);
       worker.cpu.set_demand(threads);
-      if (!worker.cpu.throttled()) wanting += threads;
+      if (!worker.cpu.throttled()) wanting_[worker.machine] += threads;
     }
   }
-  const double speed = wanting > config_.cores ? speed_ * (config_.cores / wanting) : speed_;
+  for (std::size_t m = 0; m < machines_.size(); ++m) {
+    double& at = wanting_[m];
+    // Fluid calls lie evenly on the machines.
+    for (const auto& model : models_) at += model->fluid_cpus() * machines_[m] / all_cpus();
+    at = at > machines_[m] ? speed_ * (machines_[m] / at) : speed_;
+  }
   cores_at_ = EventHeap::kNever;
   for (const auto& model : models_) {
     for (const std::uint32_t slot : model->live_) {
@@ -31,7 +37,8 @@ void World::cores_changed() {
         worker.cpu.set_demand(0.0);
         continue;
       }
-      worker.cpu.set_demand(static_cast<double>(worker.jobs * worker.threads), speed);
+      worker.cpu.set_demand(static_cast<double>(worker.jobs * worker.threads),
+                            wanting_[worker.machine]);
       cores_at_ =
           std::min({cores_at_, worker.cpu.when(model->next_end(slot)), worker.cpu.next_switch()});
     }
@@ -39,6 +46,44 @@ void World::cores_changed() {
   // Nothing moves within a nanosecond.
   if (cores_at_ <= now_) cores_at_ = now_ + 1;
   other_at_ = std::min(other_at_, cores_at_);
+}
+
+double World::all_cpus() const {
+  double sum = 0.0;
+  for (const double cpus : machines_) sum += cpus;
+  return sum;
+}
+
+// The one of which the smallest share is reserved; the first of equals.
+std::uint16_t World::machine_for_next() const {
+  if (machines_.size() == 1) return 0;
+  std::vector<double> reserved(machines_.size());
+  for (const auto& model : models_) {
+    for (const std::uint32_t slot : model->live_) {
+      reserved[model->workers_[slot].machine] +=
+          std::max(model->model().settings.cpu_request, model->cold_[slot].limit_ordered);
+    }
+  }
+  std::size_t best = 0;
+  for (std::size_t m = 1; m < machines_.size(); ++m) {
+    if (reserved[m] * machines_[best] < reserved[best] * machines_[m]) best = m;
+  }
+  return static_cast<std::uint16_t>(best);
+}
+
+int World::cpus_of(std::uint16_t machine) const {
+  return machine == 0 ? config_.machine_cpus : std::max(1, static_cast<int>(machines_[machine]));
+}
+
+double World::fluid_speed() const {
+  if (config_.cores <= 0.0) return speed_;
+  double wanting = 0.0;
+  for (const auto& model : models_) {
+    wanting += model->fluid_cpus();
+    for (const std::uint32_t slot : model->live_) wanting += model->workers_[slot].jobs;
+  }
+  const double cpus = all_cpus();
+  return wanting > cpus ? speed_ * (cpus / wanting) : speed_;
 }
 
 // Calls may have ended, quotas run out, periods begun.

@@ -74,6 +74,8 @@ TEST(ScenarioFaults, ALiveRunRefusesThem) {
   }
   s.faults.clear();
   require_live(s);
+  s.machine.more = {4.0};
+  EXPECT_THROW(require_live(s), ConfigError);
 }
 
 }  // namespace

@@ -2,20 +2,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <nlohmann/json.hpp>
 
 #include "spate/base/config_error.h"
 #include "spate/influx/schedule.h"
+#include "unit/sim/allocations.h"
 #include "unit/sim/worlds.h"
 
 namespace spate::sim {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::uint64_t g_allocations = 0;
 
 // Everything of an output that a run directory would have.
 std::string text_of(const RunOutput& output) {
@@ -105,7 +102,7 @@ TEST(World, AStrategyScalesAndMeetsTheObjective) {
   EXPECT_NEAR(none.models[0].accounts.memory_byte_s, 9e9, 1.0);
 }
 
-// What a strategy sees 20 s late it answers 20 s late, and no request is another one for it.
+// What a strategy sees later it answers later, and no request is another one for it.
 TEST(World, AStrategysSamplersMayBeLate) {
   const auto first_up = [](const RunOutput& output) {
     for (const auto& d : output.decisions) {
@@ -122,9 +119,10 @@ TEST(World, AStrategysSamplersMayBeLate) {
     return world.run();
   };
   const RunOutput at_once = run(surge_world(), "horizontal");
-  const RunOutput delayed = late("delay_s: 20");
+  const RunOutput delayed = late("delay_s: 1");
   ASSERT_GT(first_up(at_once), 30.0);
-  EXPECT_NEAR(first_up(delayed), first_up(at_once) + 20.0, 1e-6);
+  EXPECT_NEAR(first_up(delayed), first_up(at_once) + 1.0, 0.3);
+  EXPECT_EQ(first_up(late("delay_s: 20")), -1.0) << "it takes no readings that are so old";
   EXPECT_EQ(delayed.models[0].total.planned, at_once.models[0].total.planned);
   EXPECT_EQ(text_of(late("noise_ratio: 0.3")), text_of(late("noise_ratio: 0.3")));
 }
@@ -211,6 +209,27 @@ TEST(World, ModelsShareTheMachinesCores) {
   }
 }
 
+// Four replicas on a machine of 1 CPU and one of 3: one and three of them, a CPU each.
+TEST(World, ReplicasAreSpreadOverMachinesOfGivenSize) {
+  WorldConfig config = simple_world(simple_model("m", 4, 200.0, 60.0, Law::constant(40ms)), 60.0);
+  config.models[0].deadline = 1s;
+  config.cores = 1.0;
+  config.more_machines = {3.0};
+  const RunOutput both = run(config);
+  EXPECT_NEAR(both.models[0].accounts.cpu_used_s, 240.0, 3.0);
+  EXPECT_NEAR(static_cast<double>(both.models[0].total.answered()) / 60.0, 100.0, 2.0);
+  // Twice as many replicas do not get more CPUs, and a machine's CPUs are no help to another's.
+  config.models[0].settings.replicas = 8;
+  config.models[0].settings.bounds = {
+      .min_replicas = 8, .max_replicas = 8, .min_cpu = 1.0, .max_cpu = 1.0, .cpu_ceiling = 8.0};
+  EXPECT_NEAR(run(config).models[0].accounts.cpu_used_s, 240.0, 3.0);
+  config.more_machines = {0.5};
+  EXPECT_NEAR(run(config).models[0].accounts.cpu_used_s, 90.0, 3.0);
+  EXPECT_EQ(text_of(run(config)), text_of(run(config)));
+  config.cores = 0.0;
+  EXPECT_THROW(run(config), ConfigError);
+}
+
 // With more cores than threads, sharing changes nothing.
 TEST(World, ContentionWithCoresToSpareIsNone) {
   WorldConfig config = surge_world();
@@ -236,40 +255,23 @@ TEST(World, RefusesWhatItCannotSimulate) {
 // Nothing is allocated for a request: four times as many need no more allocations than the
 // control steps of the same time do.
 TEST(World, RequestsAllocateNothing) {
-  const auto allocations = [](double rate_per_s) {
+  const auto allocated = [](double rate_per_s) {
     SimModel model = simple_model("m", 20, rate_per_s, 40.0, Law::exponential(10ms));
     model.route.max_batch = 4;
     model.deadline = 1s;
     World world(simple_world(std::move(model), 40.0), strategy("none"));
     (void)world.run_until(20.0);
-    const std::uint64_t before = g_allocations;
+    const std::uint64_t before = allocations();
     const std::uint64_t requests = world.requests();
     (void)world.run_until(30.0);
     EXPECT_NEAR(static_cast<double>(world.requests() - requests), 10.0 * rate_per_s,
                 10.0 * std::sqrt(10.0 * rate_per_s));
-    return g_allocations - before;
+    return allocations() - before;
   };
-  const std::uint64_t few = allocations(400.0);
-  const std::uint64_t many = allocations(1600.0);
+  const std::uint64_t few = allocated(400.0);
+  const std::uint64_t many = allocated(1600.0);
   EXPECT_LT(many, few + 100) << "12 000 requests more";
 }
 
 }  // namespace
 }  // namespace spate::sim
-
-// GCC takes free() in a replaced operator delete for a mismatch once it has inlined it.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-// Counts every allocation of this program; the sanitizers' own operator new is not replaced but
-// called.
-void* operator new(std::size_t size) {
-  ++spate::sim::g_allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-// What std::stable_sort asks for its buffer.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++spate::sim::g_allocations;
-  return std::malloc(size == 0 ? 1 : size);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
