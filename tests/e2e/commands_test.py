@@ -101,7 +101,7 @@ class Commands(unittest.TestCase):
                 texts.append([(out / f"{run}/{file}").read_bytes() for run in ("none-1", "horizontal-2", "hpa_cpu-1")
                               for file in ("series.jsonl", "decisions.jsonl", "influx.series.jsonl")])
                 summary = json.loads((out / "summary.json").read_text())
-                self.assertEqual(summary["simulated"], {"profile": "profiles/default.json"})
+                self.assertEqual(summary["simulated"], {"profile": "profiles/default.json", "mode": "exact"})
                 runs = summary["runs"]
             self.assertEqual(texts[0], texts[1])
             got = {r["strategy"]: r["models"]["resnet50"]["attainment_after_surge"] for r in runs}
