@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import urllib.parse
@@ -97,6 +98,17 @@ class Stack:
 
     def down(self):
         self.compose("down", "-v", "--remove-orphans", "-t", "40", check=False)
+
+    def kill_engine(self):
+        """SIGKILL to the private engine, as a crash would end it."""
+        pid_file = pathlib.Path(self.socket).parent / "dockerd.pid"
+        pid = int(pid_file.read_text())
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not pathlib.Path(f"/proc/{pid}/cmdline").exists() or
+                   not pathlib.Path(f"/proc/{pid}/cmdline").read_bytes(), "the engine is dead", 20)
+
+    def start_engine(self):
+        run(ROOT / "scripts/dockerd", "start")
 
     def containers(self, *filters, every=False):
         """What `docker inspect` tells of our containers, by component, or name for workers."""

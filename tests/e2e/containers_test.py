@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy/compose.yaml on a real Docker engine: everything comes up, serves, scales, survives, is as
 confined as docs/security.md says, and leaves nothing. One system for all tests, in the order of their
-names: Containers, Proxy, Teardown."""
+names: Containers, Proxy, Restart, Teardown."""
 
 import copy
 import json
@@ -206,6 +206,29 @@ class Proxy(unittest.TestCase):
                            ("PUT", "/v1.41/containers/a/archive"), ("DELETE", "/v1.41/images/spate:latest"),
                            ("POST", "/v1.41/info"), ("DELETE", "/v1.41/containers/a/json")):
             self.assertEqual(stack.ask_proxy(verb, path), 403, f"{verb} {path}")
+
+
+class Restart(unittest.TestCase):
+    def test_15_a_killed_engine_takes_all_down_and_brings_all_back(self):
+        before = {c["Id"] for c in stack.workers()}
+        stack.kill_engine()
+        stack.start_engine()
+
+        def serves():
+            try:
+                return "ok" in stack.get("/readyz")
+            except OSError:
+                return False
+
+        wait_until(serves, "the gateway serves again with the replicas that it wants", 120, 0.5)
+        for model in MODELS:
+            wait_until(lambda m=model: stack.metric("spate_requests_total", model=m, outcome="answered") >= 20,
+                       f"20 answers of {model}", 120, 0.5)
+        # The dead workers are gone: what there is runs, and the gateway knows all of it.
+        wait_until(lambda: {w["State"]["Status"] for w in stack.containers("label=spate.component=worker", every=True)}
+                   == {"running"}, "no dead worker is left", 60, 0.5)
+        self.assertEqual(len(stack.workers("linear")), 1)
+        self.assertTrue({c["Id"] for c in stack.workers()} - before, "workers that the gateway started anew")
 
 
 class Teardown(unittest.TestCase):

@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from system import ROOT, SPATE, wait_until  # noqa: E402
+from system import ROOT, SPATE, free_port, wait_until  # noqa: E402
 
 
 def run(*command, timeout_s=120, **options):
@@ -133,6 +134,31 @@ class DockerBackend(unittest.TestCase):
         self.assertTrue((second / "summary.json").exists(), text[-2000:])
         self.assertEqual(self.docker("inspect", "-f", "{{.State.Running}}", foreign), "true")
         self.docker("rm", "-f", foreign)
+
+    def test_a_watched_run_is_scraped_from_this_machine(self):
+        port = free_port()
+        process = self.start("--out", str(self.out), "--http", f"127.0.0.1:{port}")
+        try:
+            self.wait_for_load(process, self.out)
+            found = json.loads(self.fetch(f"127.0.0.1:{port}", "/api/v1/service-discovery"))
+            components = sorted(entry["labels"]["component"] for entry in found)
+            self.assertEqual(components, ["gateway", "influx", "worker", "worker", "worker"], found)
+            expected = {"gateway": "spate_requests_total", "influx": "spate_influx_", "worker": "spate_worker_"}
+            for entry in found:
+                text = self.fetch(entry["targets"][0], "/metrics")
+                self.assertIn(expected[entry["labels"]["component"]], text, entry)
+            process.send_signal(signal.SIGINT)
+            text, _ = process.communicate(timeout=90)
+        finally:
+            if process.poll() is None:
+                process.kill()
+        self.assertEqual(process.returncode, 130, text[-3000:])
+        self.assertEqual(self.left(), [], text[-2000:])
+
+    @staticmethod
+    def fetch(address, path):
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+            return answer.read().decode()
 
     def test_what_is_missing_is_said(self):
         for arguments, words in ((["--image", "no-such-image:1"], "the Docker engine has no image no-such-image:1"),

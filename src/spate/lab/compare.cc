@@ -162,14 +162,7 @@ CompareOutcome compare(const CompareOptions& given) {
   if (options.seed) experiment.scenario.seed = *options.seed;
   experiment.program = options.program.empty() ? this_program() : options.program;
   experiment.limits = options.limits;
-  if (!options.http.empty()) {
-    if (options.backend == "docker") {
-      throw ConfigError(
-          "--http cannot be had with --backend docker: the gateway's port is published on a free "
-          "port of 127.0.0.1, which its gateway.state.json names");
-    }
-    experiment.http = parse_http_address(options.http);
-  }
+  if (!options.http.empty()) experiment.http = parse_http_address(options.http);
   experiment.machine = read_machine();
   if (experiment.scenario.duration_s > kLongestRunSeconds) {
     throw ConfigError(
@@ -203,8 +196,9 @@ CompareOutcome compare(const CompareOptions& given) {
   std::unique_ptr<Components> components;
   ContainerComponents* containers = nullptr;
   if (options.backend == "docker") {
-    auto made = std::make_unique<ContainerComponents>(
-        loop, ContainerOptions{.socket = options.docker_socket, .image = options.image});
+    ContainerOptions wanted{.socket = options.docker_socket, .image = options.image};
+    if (!options.http.empty()) wanted.http = experiment.http;
+    auto made = std::make_unique<ContainerComponents>(loop, wanted);
     std::vector<std::string> swept;
     if (const Status s = made->begin(swept); !s) {
       // Nothing was run: the next try may have the same --out.

@@ -43,6 +43,7 @@ class ProcessComponents final : public Components {
   std::vector<std::string> end_all() override { return supervisor_.end_all(); }
   void tend() override { supervisor_.reap_orphans(); }
   void complete_gateway_settings(nlohmann::json&) const override {}
+  void complete_influx_settings(nlohmann::json&) const override {}
   nlohmann::json description() const override { return {{"kind", "process"}}; }
 
  private:

@@ -48,6 +48,7 @@ class Components {
 
   // What this kind needs the gateway's settings to say beyond the scenario.
   virtual void complete_gateway_settings(nlohmann::json& settings) const = 0;
+  virtual void complete_influx_settings(nlohmann::json& settings) const = 0;
   // For run.json: {"kind": "process"} or {"kind": "docker", "image", "engine", …}.
   virtual nlohmann::json description() const = 0;
 };

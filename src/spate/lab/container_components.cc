@@ -27,6 +27,7 @@ constexpr const char* kOwnerPrefix = "lab-";
 constexpr const char* kHostGroups = "/host/cgroup";  // in the gateway's container
 constexpr const char* kHostGroupsHere = "/sys/fs/cgroup";
 constexpr std::uint16_t kBrokerPort = 1883;
+constexpr std::uint16_t kWorkerPort = 7070;  // of the gateway, where workers cannot share a socket
 constexpr Duration kBrokerUp = std::chrono::seconds(20);
 constexpr Duration kLook = std::chrono::milliseconds(50);
 constexpr int kLogLines = 100'000;
@@ -134,7 +135,12 @@ Status ContainerComponents::begin_run(const RunPaths& paths, const std::string& 
   run_id_ = run_id;
   const auto port = free_loopback_port();
   if (!port) return port.error();
-  http_port_ = *port;
+  if (options_.http) {
+    http_ = *options_.http;
+    influx_port_ = *port;
+  } else {
+    http_.port = *port;
+  }
   return ok();
 }
 
@@ -207,11 +213,14 @@ Status ContainerComponents::start(const std::string& name,
       const std::string folder = paths_.socket.parent_path().string();
       spec.mounts.push_back({folder, folder, false});
     }
-    spec.published_ports = {{http_port_, http_port_}};
+    spec.published_ports = {{http_.port, http_.port, http_.host}};
     struct stat socket {};
     if (::stat(options_.socket.c_str(), &socket) == 0) {
       spec.groups = {std::to_string(socket.st_gid)};
     }
+  }
+  if (name == "influx" && influx_port_ != 0) {
+    spec.published_ports = {{influx_port_, influx_port_, http_.host}};
   }
   return launch(name, std::move(spec), std::move(on_exit));
 }
@@ -302,8 +311,18 @@ void ContainerComponents::complete_gateway_settings(Json& settings) const {
   settings["backend"] = {
       {"kind", "docker"}, {"socket", options_.socket},   {"image", options_.image},
       {"owner", owner_},  {"mounts", std::move(mounts)}, {"cgroup_root", kHostGroups}};
-  // All interfaces of its container; the engine publishes the port on the host's loopback only.
-  settings["http"] = {{"host", "0.0.0.0"}, {"port", http_port_}};
+  // All interfaces of its container; the engine publishes the port on the host's address only.
+  settings["http"] = {{"host", "0.0.0.0"}, {"port", http_.port}};
+  if (!options_.http) return;
+  // A worker is scraped at the address by which the gateway sees it: it needs one.
+  settings["worker_listen"] = fmt::format("tcp:0.0.0.0:{}", kWorkerPort);
+  settings["backend"]["network"] = "spate-" + owner_;
+  settings["backend"]["worker_address"] = fmt::format("tcp:gateway:{}", kWorkerPort);
+}
+
+// The port is the same outside, so that what it notes for service discovery is right there.
+void ContainerComponents::complete_influx_settings(Json& settings) const {
+  if (influx_port_ != 0) settings["metrics"] = {{"host", "0.0.0.0"}, {"port", influx_port_}};
 }
 
 Json ContainerComponents::description() const {

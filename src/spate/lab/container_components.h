@@ -27,6 +27,9 @@ namespace spate::lab {
 struct ContainerOptions {
   std::string socket = "/var/run/docker.sock";  // of the engine
   std::string image = "spate:latest";
+  // Where the gateway is reached from outside; without it on a free loopback port. With it a
+  // Prometheus of this machine reaches influx and the workers too: see docs/docker-backend.md.
+  std::optional<HttpAddress> http = std::nullopt;
 };
 
 class ContainerComponents final : public Components {
@@ -52,6 +55,7 @@ class ContainerComponents final : public Components {
   void stop(const std::string& name, Duration grace) override;
   std::vector<std::string> end_all() override;
   void complete_gateway_settings(nlohmann::json& settings) const override;
+  void complete_influx_settings(nlohmann::json& settings) const override;
   nlohmann::json description() const override;
 
  private:
@@ -80,7 +84,9 @@ class ContainerComponents final : public Components {
   std::vector<std::filesystem::path> paths_read_;
   RunPaths paths_;
   std::string run_id_;
-  std::uint16_t http_port_ = 0;
+  HttpAddress http_;  // of this run, on the host
+  std::uint16_t influx_port_ =
+      0;                // of its /metrics, the same inside and outside; 0 = not published
   std::string engine_;  // "Docker 20.10.24"
   std::map<std::string, Component> components_;
 };

@@ -229,14 +229,10 @@ Status Runner::wait_for_replicas(Active& active) {
 
 Status Runner::start_influx(Active& active) {
   const auto plan = active.paths.directory / "influx.json";
-  if (const Status s = write_file(
-          plan, influx_json(experiment_.scenario, active.broker, active.paths,
-                            active.spec.repetition, experiment_.expected, experiment_.http)
-                        .dump(1) +
-                    "\n");
-      !s) {
-    return s;
-  }
+  Json settings = influx_json(experiment_.scenario, active.broker, active.paths,
+                              active.spec.repetition, experiment_.expected, experiment_.http);
+  components_.complete_influx_settings(settings);
+  if (const Status s = write_file(plan, settings.dump(1) + "\n"); !s) return s;
   return components_.start(kInflux, {"influx", "--plan", plan.string()});
 }
 

@@ -141,6 +141,31 @@ TEST_F(DockerActuatorTest, AParkedOneIsAdoptedAsSuchAndDrainsWhenItIsStopped) {
   EXPECT_EQ(exited->detail, "exit status 0");
 }
 
+// Two that leave their network at the same time can lock up an engine before 23 for good.
+TEST_F(DockerActuatorTest, SeveralStopsGoOneByOneWhereTheEngineNeedsIt) {
+  begin();
+  const std::vector<std::string> replicas{"m-1", "m-2", "m-3"};
+  for (const auto& id : replicas) start(id);
+  for (const auto& id : replicas) ASSERT_TRUE(actuator_->stop(id, seconds(20)));
+  for (const auto& id : replicas) {
+    const ReplicaEvent* exited = wait_for(ReplicaEvent::Kind::Exited, id);
+    ASSERT_NE(exited, nullptr) << id;
+    EXPECT_TRUE(exited->expected);
+  }
+  // The engine's own record of what it did, in its order; up to now rounded up to a second.
+  std::istringstream events(
+      docker("events --since 5m --until=-1s --filter type=container --filter event=kill --filter "
+             "event=die --filter "
+             "label=spate.run=" +
+             world_.options.run_id + " --format {{.Action}}"));
+  std::vector<std::string> actions;
+  for (std::string action; events >> action;) actions.push_back(action);
+  ASSERT_EQ(actions.size(), 6U);
+  const std::string version = docker("version --format {{.Server.Version}}");
+  if (!leaves_one_by_one(version)) return;
+  EXPECT_EQ(actions, (std::vector<std::string>{"kill", "die", "kill", "die", "kill", "die"}));
+}
+
 TEST_F(DockerActuatorTest, StoppedBeforeItWasStarted) {
   begin();
   ASSERT_TRUE(actuator_->start(DockerWorld::spec("m-1", "serve")));

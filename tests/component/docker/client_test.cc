@@ -73,7 +73,7 @@ TEST_F(DockerClientTest, ATakenPortIsSaid) {
   spec.name = test::unique_name("spate-test");
   spec.image = test::kTestImage;
   spec.command = {"worker", "--model", "/serve"};
-  spec.published_ports = {{8080, taken.local_endpoint().port()}};
+  spec.published_ports = {{.inside = 8080, .outside = taken.local_endpoint().port()}};
   const auto id = answer_of<std::string>(loop_.io, [&](auto f) { client_.create(spec, f); });
   ASSERT_TRUE(id) << id.error().message;
   const Status started = done([&](auto f) { client_.start(*id, f); });

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "spate/adapters/docker/docker_start.h"
+
 namespace spate::adapters {
 namespace {
 
@@ -20,6 +22,15 @@ TEST(DescribeExit, SaysWhatHappened) {
   container.exit_code = 127;
   container.error = "exec: \"/no/such\": no such file or directory";
   EXPECT_EQ(describe_exit(container, 0), container.error);
+}
+
+TEST(LeavesOneByOne, WithEnginesBefore23) {
+  EXPECT_TRUE(leaves_one_by_one("20.10.24+dfsg1"));
+  EXPECT_TRUE(leaves_one_by_one("19.03.8"));
+  EXPECT_FALSE(leaves_one_by_one("23.0.1"));
+  EXPECT_FALSE(leaves_one_by_one("28.2.2"));
+  EXPECT_TRUE(leaves_one_by_one("")) << "unknown counts as old";
+  EXPECT_TRUE(leaves_one_by_one("dev"));
 }
 
 TEST(LastLine, IsTheLastOneWithSomethingOnIt) {

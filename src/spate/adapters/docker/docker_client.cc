@@ -49,10 +49,10 @@ json container_body(const ContainerSpec& spec) {
   if (spec.cpus > 0.0) host["NanoCpus"] = static_cast<std::int64_t>(std::llround(spec.cpus * 1e9));
   if (spec.memory_bytes > 0) host["Memory"] = spec.memory_bytes;
   json exposed = json::object();
-  for (const auto& [inside, outside] : spec.published_ports) {
+  for (const auto& [inside, outside, address] : spec.published_ports) {
     const std::string key = std::to_string(inside) + "/tcp";
     exposed[key] = json::object();
-    host["PortBindings"][key] = {{{"HostIp", "127.0.0.1"}, {"HostPort", std::to_string(outside)}}};
+    host["PortBindings"][key] = {{{"HostIp", address}, {"HostPort", std::to_string(outside)}}};
   }
   json body = {{"Image", spec.image},
                {"Cmd", spec.command},

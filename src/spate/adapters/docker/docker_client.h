@@ -41,6 +41,12 @@ struct Mount {
   bool read_only = true;
 };
 
+struct PublishedPort {
+  int inside = 0;   // of the container
+  int outside = 0;  // of the host
+  std::string host = "127.0.0.1";
+};
+
 struct ContainerSpec {
   std::string name;
   std::string image;
@@ -52,12 +58,12 @@ struct ContainerSpec {
   std::vector<Mount> mounts;
   std::string network;  // "" = the engine's default bridge
   std::vector<std::string> network_aliases;
-  std::vector<std::string> groups;     // further group ids of the process
-  std::map<int, int> published_ports;  // container port -> port on 127.0.0.1 of the host
-  std::string user;                    // "" = the image's
-  double cpus = 0.0;                   // 0 = no limit
-  std::int64_t memory_bytes = 0;       // 0 = no limit
-  bool read_only_root = true;          // with a small tmpfs at /tmp
+  std::vector<std::string> groups;  // further group ids of the process
+  std::vector<PublishedPort> published_ports;
+  std::string user;               // "" = the image's
+  double cpus = 0.0;              // 0 = no limit
+  std::int64_t memory_bytes = 0;  // 0 = no limit
+  bool read_only_root = true;     // with a small tmpfs at /tmp
   int stop_timeout_s = 15;
 };
 

@@ -255,15 +255,23 @@ Status DockerReplicas::stop(const std::string& id, Duration grace) {
 
 void DockerReplicas::send_stop(Replica& replica) {
   if (replica.stop_sent) return;
-  replica.stop_sent = true;
   const std::string id = replica.info.replica_id;
+  if (leaves_one_by_one(engine_.version)) {
+    if (!leaving_.empty()) return;
+    leaving_ = id;
+  }
+  replica.stop_sent = true;
   const auto send = [this](Replica& r) {
     client_->stop(
         r.info.container_id, r.grace,
         about<std::monostate>(r.info.replica_id, [this](Replica& s, const Status& status) {
-          if (status) return collect(s);
-          s.stop_sent = false;  // sent again when the engine is back, or asked again
-          spdlog::warn("stop {}: {}", s.info.replica_id, status.error().message);
+          if (status) {
+            collect(s);
+          } else {
+            s.stop_sent = false;  // sent again when the engine is back, or asked again
+            spdlog::warn("stop {}: {}", s.info.replica_id, status.error().message);
+          }
+          next_leaves(s.info.replica_id);
         }));
   };
   if (!replica.info.parked) return send(replica);
@@ -273,6 +281,15 @@ void DockerReplicas::send_stop(Replica& replica) {
                      r.info.parked = r.park_wanted = false;
                      send(r);
                    }));
+}
+
+// The stop of `id` is over, in whatever way: the next one's turn.
+void DockerReplicas::next_leaves(const std::string& id) {
+  if (leaving_ == id) leaving_.clear();
+  for (auto& [other, replica] : replicas_) {
+    if (!leaving_.empty()) return;
+    if (replica.stop_asked && !replica.stop_sent && other != id) proceed(replica);
+  }
 }
 
 // --- the end of one ------------------------------------------------------------------------------
@@ -333,6 +350,7 @@ void DockerReplicas::gone(std::string id, std::string why) {
   if (it == replicas_.end()) return;
   const bool expected = it->second.stop_asked;
   replicas_.erase(it);
+  next_leaves(id);
   emit({.kind = ReplicaEvent::Kind::Exited,
         .replica_id = std::move(id),
         .detail = std::move(why),

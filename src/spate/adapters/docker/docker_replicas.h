@@ -4,7 +4,7 @@
 // by answers of the engine and by its event stream. Internal to adapters/docker.
 //
 //   start():  create -> start -> inspect -> Started        a failure: remove -> Exited
-//   stop():   [unpause ->] stop (SIGTERM, grace, SIGKILL)
+//   stop():   [unpause ->] stop (SIGTERM, grace, SIGKILL); one at a time with an engine before 23
 //   a death:  inspect -> log into its file -> remove -> Exited
 //
 // Threads: the loop's. Calls of the outside return at once; events leave from the loop.
@@ -81,6 +81,7 @@ class DockerReplicas : public std::enable_shared_from_this<DockerReplicas> {
   void send_park(Replica& replica);
   void tell_parked(const Replica& replica);
   void send_stop(Replica& replica);
+  void next_leaves(const std::string& id);
   void discard(Replica& replica, std::string why);  // could not be started
   void collect(Replica& replica);                   // it has ended
   void save_log(Replica& replica, std::string why, bool wants_last_words);
@@ -100,6 +101,7 @@ class DockerReplicas : public std::enable_shared_from_this<DockerReplicas> {
   EngineFacts engine_;
   std::map<std::string, Replica> replicas_;        // by replica id
   std::map<std::string, std::string> neighbours_;  // component -> container id
+  std::string leaving_;  // whose stop the others wait for; "": none (see leaves_one_by_one())
   EventHandler handler_;
   bool connected_ = true;
   std::string away_because_;

@@ -2,6 +2,7 @@
 #include "spate/adapters/docker/docker_start.h"
 
 #include <boost/asio/io_context.hpp>
+#include <charconv>
 #include <functional>
 #include <optional>
 
@@ -17,6 +18,13 @@ std::string label_of(const ContainerInfo& container, const char* label) {
 }
 
 }  // namespace
+
+bool leaves_one_by_one(const std::string& engine_version) {
+  constexpr int kMended = 23;
+  int major = 0;
+  const char* const end = engine_version.data() + engine_version.size();
+  return std::from_chars(engine_version.data(), end, major).ec != std::errc{} || major < kMended;
+}
 
 Result<DockerStart> look_at_engine(const DockerActuatorOptions& options) {
   boost::asio::io_context loop(1);

@@ -20,6 +20,11 @@ struct EngineFacts {
   std::int64_t memory_bytes = 0;
 };
 
+// Whether containers must leave their network one after the other: when one leaves while another
+// does, an engine before 23 may lock up for good (moby/moby issue 46661, mended by pull 42545). A
+// version that cannot be read counts as an old one.
+bool leaves_one_by_one(const std::string& engine_version);
+
 struct DockerStart {
   EngineFacts engine;
   std::vector<ContainerInfo> workers;  // of this run, running or paused, inspected
