@@ -209,7 +209,7 @@ class Proxy(unittest.TestCase):
 
 
 class Restart(unittest.TestCase):
-    def test_15_a_killed_engine_takes_all_down_and_brings_all_back(self):
+    def test_14_a_killed_engine_takes_all_down_and_brings_all_back(self):
         before = {c["Id"] for c in stack.workers()}
         stack.kill_engine()
         stack.start_engine()
