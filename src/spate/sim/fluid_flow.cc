@@ -242,7 +242,15 @@ FluidStep FluidFlow::advance(std::int64_t now, std::uint32_t second, double expe
   }
   expire(now);
   const bool behind = queued_ > 0;  // who comes now has to queue
-  admit(now, second, whole(expected), per_s);
+  // Chance keeps a full queue below its bound, by a geometric number of requests when more comes
+  // than can be done: as if the queue were served more slowly.
+  double bound_per_s = per_s;
+  const double patience_ns = deadline_ns_ - margin_ns_ - to_gateway_ns_ - call_safe_ns_;
+  if (rate_per_s > per_s && per_s > 0.0 && patience_ns > 0.0) {
+    const double below = (arrival_cv2_ + service_cv2_) / 2.0 / (rate_per_s / per_s - 1.0);
+    bound_per_s = std::max(per_s / 2.0, per_s - below * 1e9 / patience_ns);
+  }
+  admit(now, second, whole(expected), bound_per_s);
   if (capacity.replicas > 0) {
     // Batches grow while requests wait: chance meets the replicas at their largest batch.
     const double most = per_s * each_ns * model_.route.max_batch / work_ns(model_.route.max_batch);
