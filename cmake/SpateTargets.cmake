@@ -8,6 +8,16 @@ function(spate_module name)
   target_link_libraries(spate_${name} PUBLIC ${arg_LIBS} PRIVATE spate_build_flags ${arg_PRIVATE_LIBS})
 endfunction()
 
+# spate_hot(<target>...): what the simulator runs for every request. GCC does not inline a function of
+#   position-independent code that another library might replace at run time, unless it is told
+#   that none does.
+function(spate_hot)
+  foreach(target ${ARGN})
+    target_compile_options(${target} PRIVATE
+      $<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-fno-semantic-interposition>)
+  endforeach()
+endfunction()
+
 # spate_plugin(<name> SOURCES <file>... [LIBS <target>...])
 #   A shared module lib/libspate_<name>.so next to the binary, loaded with dlopen at run time
 #   by `spate worker` and `spate model` only (design 2: the gateway never maps a model runtime).

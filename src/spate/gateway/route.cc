@@ -245,7 +245,10 @@ bool Route::waits_for_more(TimePoint now) const {
 void Route::send(std::uint32_t slot, TimePoint now) {
   Worker& worker = workers_[slot];
   const std::size_t free_workers = picker_.size();
-  const std::size_t share = (counters_.queue_length + free_workers - 1) / free_workers;
+  // A division is dear; mostly there are workers enough.
+  const std::size_t share = counters_.queue_length <= free_workers
+                                ? 1
+                                : (counters_.queue_length + free_workers - 1) / free_workers;
   const std::size_t limit =
       std::min<std::size_t>(static_cast<std::size_t>(options_.max_batch), worker.max_batch);
   const std::size_t wanted = std::min(share, limit);
