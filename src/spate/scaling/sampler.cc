@@ -79,6 +79,18 @@ struct Series {
     before_at = at;
   }
 
+  // The replica was missing from the reading at `at`. What it shows next begins there, not at the
+  // reading before: its value is taken as held from when it was last seen.
+  void skip(const Channel& channel, TimePoint seen_at, TimePoint at) {
+    const double held_s = to_seconds(at - seen_at);
+    before = channel.sum;
+    if (channel.gauge_known) {
+      before.num += channel.gauge * held_s;
+      before.den += held_s;
+    }
+    before_at = at;
+  }
+
   void take(const MetricSpec& spec, const Channel& channel, TimePoint at) {
     Reading reading{.at = at, .span = at - before_at, .value = {}};
     bool known = false;
@@ -252,7 +264,10 @@ struct Sampler::State {
       int count = 0;
       for (auto& [id, replica] : model.replicas) {
         Series& series = replica.series[number];
-        if (replica.at != at) continue;  // not in this reading
+        if (replica.at != at) {  // not in this reading
+          if (spec.period_mean) series.skip(replica.channels[channel], replica.at, at);
+          continue;
+        }
         series.take(spec, replica.channels[channel], at);
         if (!series.readings.empty() && series.readings.back().at == at) {
           sum += ratio(series.readings.back().value);

@@ -159,6 +159,21 @@ TEST(Sampler, APeriodMeanWeighsTheTimeAGaugeHeldAValue) {
   EXPECT_DOUBLE_EQ(sampler.view("m", 0, kStart + seconds(1)).value.value(), 1.0);
 }
 
+TEST(Sampler, APeriodMeanBeginsAnewWhereAReplicaWasMissing) {
+  MetricSpec mean = spec(Signal::InFlight, seconds(1), seconds(5));
+  mean.period_mean = true;
+  mean.aggregate = Aggregate::Last;
+  Sampler sampler({mean}, {"m"}, kStart);
+  sampler.read(kStart, "m", with_replica(0.0, 0.5, 0));
+  sampler.read(kStart + milliseconds(250), "m", with_replica(0.0, 0.5, 8));
+  sampler.read(kStart + seconds(1), "m", RawModel{});  // it is not in this one
+  sampler.read(kStart + milliseconds(1500), "m", with_replica(0.0, 0.5, 2));
+  sampler.read(kStart + seconds(2), "m", with_replica(0.0, 0.5, 2));
+  const MetricView view = sampler.view("m", 0, kStart + seconds(2));
+  EXPECT_DOUBLE_EQ(view.value.value(), 5.0);  // 8 for half of the last second, then 2
+  EXPECT_EQ(view.replicas.at(0).newest_span, seconds(1));
+}
+
 TEST(Sampler, TimeWithoutALimitDoesNotCountAgainstTheLimit) {
   Sampler sampler({spec(Signal::CpuOverLimit, seconds(1), seconds(4))}, {"m"}, kStart);
   sampler.read(kStart, "m", with_replica(0.0, 0.0));

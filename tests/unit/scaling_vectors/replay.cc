@@ -160,11 +160,7 @@ Replayed replay(const std::string& name, const std::string& path, bool reborn) {
     const json sequence = json::parse(lines[i]);
     World world(registry, name, sequence, base);
     bool same = true;
-    for (const auto& e : sequence.at("e")) {
-      const std::string& kind = e.at(0).get_ref<const std::string&>();
-      if (kind == "r") world.reading(e);
-      if (kind == "s") world.replica_is(e);
-      if (kind != "d") continue;
+    const auto decide = [&](const json& e) {
       const Target target = world.decide(e);
       ++out.decisions;
       const int expected = e.at(3);
@@ -179,6 +175,24 @@ Replayed replay(const std::string& name, const std::string& path, bool reborn) {
         same = false;
       }
       if (reborn && out.decisions % 7 == 0) world.be_reborn();
+    };
+    // With "t" a decision is taken every so many ms; those that change nothing are not written.
+    const std::int64_t every = sequence.value("t", std::int64_t{0});
+    std::int64_t due = every;
+    int wanted = sequence.value("w", 0);
+    const auto decide_until = [&](std::int64_t before) {
+      for (; every > 0 && due < before; due += every) decide({"d", due, wanted, wanted});
+    };
+    for (const auto& e : sequence.at("e")) {
+      const std::string& kind = e.at(0).get_ref<const std::string&>();
+      decide_until(e.at(1));
+      if (kind == "r") world.reading(e);
+      if (kind == "s") world.replica_is(e);
+      if (kind == "w") wanted = e.at(2);
+      if (kind != "d") continue;
+      decide(e);
+      due = e.at(1).get<std::int64_t>() + every;
+      wanted = e.at(3);
     }
     ++out.sequences;
     out.differing_sequences += same ? 0 : 1;

@@ -42,7 +42,7 @@ TEST_P(Vectors, EveryDecisionIsTheOriginals) { compare(false); }
 TEST_P(Vectors, AndAfterRestoringSnapshotsToo) { compare(true); }
 
 INSTANTIATE_TEST_SUITE_P(Production, Vectors,
-                         testing::Values("hpa_cpu", "hpa_external", "keda", "ray_serve"),
+                         testing::Values("hpa_cpu", "hpa_external", "keda", "kpa", "ray_serve"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

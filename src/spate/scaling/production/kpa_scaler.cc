@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spate/scaling/production/kpa_scaler.h"
+
+#include <algorithm>
+
+#include "spate/scaling/production/kpa_autoscaler.h"
+
+namespace spate::scaling {
+namespace {
+
+TimePoint stored(TimePoint at) { return TimePoint(std::chrono::seconds(whole_seconds(at))); }
+
+}  // namespace
+
+KpaScaler::KpaScaler(TimePoint created)
+    : since_(stored(created)), proxying_since_(stored(created)) {}
+
+KpaScaler::Applied KpaScaler::reconcile(const KpaScalerSettings& settings, TimePoint now,
+                                        const ModelView& model, int ready, int desired,
+                                        bool burst_ok) {
+  const Want wanted = want(settings, now, model.bounds, desired);
+  const bool unknown_and_idle = wanted.scale == -1 && inactive();
+  const bool serve = !unknown_and_idle && wanted.scale > 0 && burst_ok;
+  if (proxying_ == serve) {
+    proxying_ = !serve;
+    proxying_since_ = stored(now);
+  }
+  compute_active(settings, now, model.bounds.min_replicas, ready, wanted.scale);
+  return {wanted.apply ? wanted.scale : model.wanted_replicas, wanted.why};
+}
+
+KpaScaler::Want KpaScaler::want(const KpaScalerSettings& settings, TimePoint now,
+                                const Bounds& bounds, int desired) const {
+  if (desired < 0 && active_ != Active::Activating) return {desired, false, "no data yet"};
+  int least = bounds.min_replicas;
+  if (settings.initial_scale > 1 && !initialized_) least = std::max(least, settings.initial_scale);
+  int scale = desired;
+  if (scale < least) {
+    scale = least;
+  } else if (bounds.max_replicas != 0 && scale > bounds.max_replicas) {
+    scale = bounds.max_replicas;
+  }
+  return scale != 0 ? Want{scale, true, ""} : toward_zero(settings, now);
+}
+
+KpaScaler::Want KpaScaler::toward_zero(const KpaScalerSettings& settings, TimePoint now) const {
+  if (!settings.to_zero) return {1, true, "not to zero"};
+  const Duration lasted = now - since_;
+  if (active_ == Active::Activating) {
+    if (lasted > settings.activation_timeout) return {0, true, "the start timed out"};
+    return {-1, false, "activating"};
+  }
+  if (active_ == Active::Active) {
+    if (lasted >= settings.stable) return {0, false, "idle, to be inactive"};
+    return {1, true, "idle, but active for less than the stable window"};
+  }
+  // Before requests go to the activator nothing is taken away.
+  if (!settings.activator_always && !proxying_)
+    return {0, false, "the activator is not in the path"};
+  if (lasted >= std::max(settings.grace, settings.retention)) return {0, true, "inactive"};
+  if (settings.retention > Duration{0} && lasted < settings.retention) {
+    return {0, false, "inactive, the last replica is kept"};
+  }
+  const Duration proxied = proxying_ ? now - proxying_since_ : Duration{0};
+  if (settings.grace - proxied <= Duration{0}) return {0, true, "inactive, behind the activator"};
+  return {0, false, "inactive, in the grace period"};
+}
+
+void KpaScaler::set_active(Active active, TimePoint now) {
+  if (active_ == active) return;
+  active_ = active;
+  since_ = stored(now);
+}
+
+void KpaScaler::compute_active(const KpaScalerSettings& settings, TimePoint now, int least,
+                               int ready, int want) {
+  const int threshold = initialized_ ? std::max(least, 1) : std::max(least, settings.initial_scale);
+  if (ready >= threshold) initialized_ = true;
+  if (want == 0 || threshold == 0) {
+    const bool failed = active_ == Active::Activating && threshold > 0;
+    set_active(failed ? Active::TimedOut : Active::Idle, now);
+  } else if (ready < threshold) {
+    set_active(want > 0 || !inactive() ? Active::Activating : Active::Idle, now);
+  } else if (want > 0 || !inactive()) {
+    set_active(Active::Active, now);
+  }
+}
+
+void KpaScaler::save(MemoryWriter& out) const {
+  out.put(static_cast<std::int64_t>(active_));
+  out.put(since_);
+  out.put(std::int64_t{initialized_});
+  out.put(std::int64_t{proxying_});
+  out.put(proxying_since_);
+}
+
+KpaScaler KpaScaler::load(MemoryReader& in) {
+  KpaScaler out;
+  out.active_ = static_cast<Active>(in.integer(0, static_cast<std::int64_t>(Active::TimedOut)));
+  out.since_ = in.time();
+  out.initialized_ = in.integer(0, 1) == 1;
+  out.proxying_ = in.integer(0, 1) == 1;
+  out.proxying_since_ = in.time();
+  return out;
+}
+
+}  // namespace spate::scaling
