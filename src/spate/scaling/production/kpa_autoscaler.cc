@@ -58,8 +58,7 @@ double KpaBuckets::mean(std::int64_t second) const {
 
 double KpaBuckets::weighted_mean(std::int64_t second) const {
   if (empty(second)) return 0.0;
-  const double decay =
-      std::max(1.0 - std::pow(1.0 - 0.9999, 1.0 / static_cast<double>(window_s())), 0.2);
+  const double decay = std::max(1.0 - std::pow(0.0001, 1.0 / static_cast<double>(window_s())), 0.2);
   double weight = decay;
   std::int64_t count = window_s();
   if (second > last_) {

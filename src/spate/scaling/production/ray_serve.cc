@@ -289,7 +289,11 @@ class RayServe final : public Strategy {
           if (kept(point) && !before_use) series.push_back(point);
         }
       }
-      if (series.empty() && found != readings.end() && at_edge(found->series)) continue;
+      // The router has no record from before the first use, at the edge neither.
+      if (series.empty() && used <= at - look_back_ && found != readings.end() &&
+          at_edge(found->series)) {
+        continue;
+      }
       const auto count = counts.in_flight.find(id);
       if (series.empty() && count != counts.in_flight.end()) {
         series.push_back({at, static_cast<double>(count->second)});
