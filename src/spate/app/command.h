@@ -23,6 +23,7 @@ void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
 void add_simulate_command(CLI::App& app, Run& run);
+void add_validate_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
 void add_suite_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);

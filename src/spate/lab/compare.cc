@@ -16,6 +16,7 @@
 #include "spate/lab/capacity.h"
 #include "spate/lab/container_components.h"
 #include "spate/lab/preflight.h"
+#include "spate/lab/run_files.h"
 #include "spate/lab/runner.h"
 
 namespace spate::lab {
@@ -78,9 +79,41 @@ std::string runtime_text(const Json& info) {
   return fmt::format("{} ({})", version, runtime.is_string() ? runtime.get<std::string>() : "?");
 }
 
+// The scenario as a finished run of `out` recorded it; null when there is none. Throws ConfigError
+// when that was another machine: its runs and ours would not be comparable.
+Json earlier_scenario(const std::filesystem::path& out, const Machine& machine) {
+  std::error_code failed;
+  if (!std::filesystem::is_directory(out, failed)) return nullptr;
+  for (const auto& directory : find_runs(out)) {
+    const auto files = read_run(directory);
+    if (!files) continue;
+    const Json now = machine_json(machine);
+    const Json then = files->run.value("machine", Json::object());
+    for (const char* key : {"cpu_model", "cores"}) {
+      if (then.contains(key) && now.contains(key) && then[key] != now[key]) {
+        throw ConfigError(fmt::format(
+            "{}: its runs were made on another machine ({} {} there, {} here); choose another "
+            "directory",
+            out.string(), key, then[key].dump(), now[key].dump()));
+      }
+    }
+    return files->scenario;
+  }
+  return nullptr;
+}
+
+// The capacity that the runs before had; the new ones must meet the same demand.
+bool take_capacity(const Json& earlier, ModelScenario& m, double duration_s) {
+  const Json::json_pointer at("/models/" + m.name + "/demand/capacity");
+  if (!earlier.is_object() || !earlier.contains(at)) return false;
+  m.capacity = earlier.at(at);
+  resolve_demand(m, number_of(*m.capacity, "per_s"), duration_s);
+  return true;
+}
+
 // Models' particulars, offline predictions and capacities; blocks for the measurements.
 Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
-               const CompareOptions& options, Experiment& experiment) {
+               const CompareOptions& options, const Json& earlier, Experiment& experiment) {
   const auto preparation = options.out / "preparation";
   for (auto& m : experiment.scenario.models) {
     auto info = model_info(supervisor, experiment.program, m,
@@ -94,7 +127,7 @@ Status prepare(LiveLoop& loop, Supervisor& supervisor, ProgressPrinter& printer,
     experiment.expected[m.name] = *expected;
   }
   for (auto& m : experiment.scenario.models) {
-    if (!m.needs_capacity) continue;
+    if (!m.needs_capacity || take_capacity(earlier, m, experiment.scenario.duration_s)) continue;
     printer.say(fmt::format("capacity of one {} with {:g} CPU ...", m.name, m.cpu_limit));
     CapacityOptions capacity;
     capacity.program = experiment.program;
@@ -128,6 +161,16 @@ void add_paths(ContainerComponents& containers, const Experiment& experiment) {
   if (experiment.broker && !experiment.broker->password_file.empty()) {
     containers.add_path(experiment.broker->password_file);
   }
+}
+
+std::vector<RunKey> all_runs(const CompareOptions& options, std::uint64_t seed) {
+  std::vector<RunKey> out;
+  for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
+    for (const auto& label : order_of(options.strategies, seed, repetition)) {
+      out.push_back({label, repetition});
+    }
+  }
+  return out;
 }
 
 Status write_experiment(const CompareOptions& options, const Experiment& experiment) {
@@ -179,7 +222,12 @@ CompareOutcome compare(const CompareOptions& given) {
   LiveLoop loop;
   if (options.out.empty())
     options.out = default_out(experiment.scenario.name, loop.clock().wall_now());
-  require_fresh(options.out);
+  Json earlier;
+  if (options.runs.empty()) {
+    require_fresh(options.out);
+  } else {
+    earlier = earlier_scenario(options.out, experiment.machine);
+  }
   options.out = std::filesystem::absolute(options.out).lexically_normal();
   std::error_code failed;
   std::filesystem::create_directories(options.out / "preparation", failed);
@@ -228,7 +276,7 @@ CompareOutcome compare(const CompareOptions& given) {
   }
   experiment.versions = {{"spate", options.version}, {"kernel", experiment.machine.kernel}};
   if (containers != nullptr) experiment.versions["engine"] = containers->description()["engine"];
-  Status ready = prepare(loop, supervisor, printer, options, experiment);
+  Status ready = prepare(loop, supervisor, printer, options, earlier, experiment);
   if (ready) ready = write_experiment(options, experiment);
   if (!ready) {
     out.interrupted = loop.interrupted();
@@ -238,20 +286,24 @@ CompareOutcome compare(const CompareOptions& given) {
 
   if (containers) add_paths(*containers, experiment);
   Runner runner(loop, *components, printer, experiment);
-  const int total = static_cast<int>(options.strategies.size()) * options.repetitions;
-  for (int repetition = 1; repetition <= options.repetitions; ++repetition) {
-    for (const auto& label : order_of(options.strategies, experiment.scenario.seed, repetition)) {
-      if (loop.interrupted() || out.failure) break;
-      RunSpec spec;
-      spec.label = label;
-      spec.repetition = repetition;
-      spec.directory = options.out / fmt::format("{}-{}", label, repetition);
-      spec.title = total == 1 ? label
-                              : fmt::format("{}, repetition {} (run {} of {})", label, repetition,
-                                            out.runs + 1, total);
-      ++out.runs;
-      if (const Status s = runner.run(spec); !s) out.failure = s.error();
+  const std::vector<RunKey> runs =
+      options.runs.empty() ? all_runs(options, experiment.scenario.seed) : options.runs;
+  for (const RunKey& key : runs) {
+    if (loop.interrupted() || out.failure) break;
+    RunSpec spec;
+    spec.label = key.label;
+    spec.repetition = key.repetition;
+    spec.directory = options.out / fmt::format("{}-{}", key.label, key.repetition);
+    std::filesystem::remove_all(spec.directory, failed);
+    ++out.runs;
+    if (options.title) {
+      spec.title = options.title(key);
+    } else {
+      spec.title = runs.size() == 1 ? key.label
+                                    : fmt::format("{}, repetition {} (run {} of {})", key.label,
+                                                  key.repetition, out.runs, runs.size());
     }
+    if (const Status s = runner.run(spec); !s) out.failure = s.error();
   }
   out.interrupted = loop.interrupted();
   return out;

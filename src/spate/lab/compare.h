@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,10 +18,22 @@
 
 namespace spate::lab {
 
+// One run of an experiment.
+struct RunKey {
+  std::string label;  // of the strategy
+  int repetition = 1;
+};
+
 struct CompareOptions {
   std::filesystem::path scenario;
   std::vector<std::string> strategies;  // labels
   int repetitions = 1;
+  // Not empty: only these, in this order, among the runs of `strategies` and `repetitions`. `out`
+  // may then hold others already, made on this machine with this scenario; their capacity holds for
+  // the new ones too. What is left of an unfinished one of these is removed.
+  std::vector<RunKey> runs;
+  // The title of a run in the progress; unset: strategy, repetition and which of how many.
+  std::function<std::string(const RunKey&)> title;
   std::filesystem::path out;  // empty: var/runs/<scenario>-<UTC time>
   std::optional<std::uint64_t> seed;
   std::string broker_url;  // "" = Spate's own

@@ -85,7 +85,7 @@ std::vector<Duration> saturated_calls(const sim::ServiceLaws& laws, int batch, d
 
 void resolve(ModelScenario& m, const sim::SimModel& model, const sim::MachineProfile& profile,
              std::uint64_t seed, double duration_s) {
-  if (!m.needs_capacity) return;
+  if (!m.needs_capacity || m.capacity) return;
   CapacityQuestion question;
   question.route = model.route;
   for (int batch = 1; batch <= m.max_batch; batch *= 2) {

@@ -31,16 +31,14 @@ void put(std::string& page, std::string_view mark, std::string_view content) {
   page.replace(at, mark.size(), content);
 }
 
-}  // namespace
-
-Result<std::string> render(const nlohmann::json& data) {
+// `page` with its marks filled in.
+Result<std::string> fill(std::string page, const std::string& title, const nlohmann::json& data) {
   if (chart_library().empty()) {
     return Error{ErrorCode::Unavailable,
                  "this build has no chart library in it, so it cannot write report.html: run "
                  "scripts/setup, then build again"};
   }
-  std::string page(page_template());
-  put(page, "@TITLE@", html_escaped("Spate: " + data.value("scenario", std::string("report"))));
+  put(page, "@TITLE@", html_escaped("Spate: " + title));
   put(page, "@DATA@",
       safe_for_script(data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   // Last: the library is large, and nothing is looked for in it.
@@ -48,10 +46,42 @@ Result<std::string> render(const nlohmann::json& data) {
   return page;
 }
 
+// The look of the main report, which the other pages share.
+std::string_view shared_style() {
+  constexpr std::string_view kOpen = "<style>";
+  const std::string_view page = page_template();
+  const auto from = page.find(kOpen);
+  const auto until = page.find("</style>");
+  SPATE_CHECK(from != std::string_view::npos && until != std::string_view::npos,
+              "the template has a style");
+  return page.substr(from + kOpen.size(), until - from - kOpen.size());
+}
+
+}  // namespace
+
+Result<std::string> render(const nlohmann::json& data) {
+  return fill(std::string(page_template()), data.value("scenario", std::string("report")), data);
+}
+
+Result<std::string> render_validation(const nlohmann::json& data) {
+  std::string page(validation_template());
+  put(page, "@STYLE@", shared_style());
+  return fill(std::move(page), "validation", data);
+}
+
 Result<std::filesystem::path> write_report(const lab::Summary& summary) {
   const auto page = render(report_data(summary));
   if (!page) return page.error();
   const auto file = summary.directory / "report.html";
+  if (const Status written = write_file(file, *page); !written) return written.error();
+  return file;
+}
+
+Result<std::filesystem::path> write_validation(const lab::ValidationOutcome& outcome,
+                                               const std::filesystem::path& directory) {
+  const auto page = render_validation(validation_data(outcome));
+  if (!page) return page.error();
+  const auto file = directory / "report.html";
   if (const Status written = write_file(file, *page); !written) return written.error();
   return file;
 }

@@ -12,6 +12,7 @@
 
 #include "spate/base/result.h"
 #include "spate/lab/summary.h"
+#include "spate/lab/validate.h"
 
 namespace spate::report {
 
@@ -24,5 +25,16 @@ Result<std::string> render(const nlohmann::json& data);
 
 // Writes report.html into the summary's directory and returns its path.
 Result<std::filesystem::path> write_report(const lab::Summary& summary);
+
+// One model's series of one run as columns: {"influx": {t, offered, …}, "gateway": {t, queue, …}}.
+nlohmann::json series_data(const lab::RunFiles& files, const std::string& model);
+
+// The page of `spate validate`: its summary.json and the series of every live and simulated run.
+nlohmann::json validation_data(const lab::ValidationOutcome& outcome);
+Result<std::string> render_validation(const nlohmann::json& data);
+
+// Writes report.html into `directory` and returns its path.
+Result<std::filesystem::path> write_validation(const lab::ValidationOutcome& outcome,
+                                               const std::filesystem::path& directory);
 
 }  // namespace spate::report

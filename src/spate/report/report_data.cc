@@ -166,6 +166,10 @@ Json model_list(const RunFiles& files) {
 
 }  // namespace
 
+Json series_data(const RunFiles& files, const std::string& model) {
+  return {{"influx", influx_series(files, model)}, {"gateway", gateway_series(files, model)}};
+}
+
 Json report_data(const lab::Summary& summary) {
   Json out = summary.json;
   out["models"] = model_list(summary.files.front());
@@ -175,8 +179,7 @@ Json report_data(const lab::Summary& summary) {
     Json series = Json::object();
     for (const Json& name : member(files.scenario, "model_order")) {
       const auto model = name.get<std::string>();
-      series[model] = {{"influx", influx_series(files, model)},
-                       {"gateway", gateway_series(files, model)}};
+      series[model] = series_data(files, model);
     }
     run["series"] = std::move(series);
     run["components"] = component_series(files);

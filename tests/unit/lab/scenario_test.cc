@@ -205,7 +205,7 @@ class ShippedScenario : public testing::TestWithParam<const char*> {};
 TEST_P(ShippedScenario, ReadsAndFitsTwoCores) {
   const Scenario s =
       read_scenario(std::filesystem::path(SPATE_SOURCE_DIR) / "scenarios" / GetParam());
-  EXPECT_EQ(s.name + ".yaml", GetParam());
+  EXPECT_EQ(s.name + ".yaml", std::filesystem::path(GetParam()).filename());
   EXPECT_EQ(s.models.size(), 3U);
   EXPECT_TRUE(check_budget(s, 2.0).fits) << check_budget(s, 2.0).arithmetic;
   const ModelScenario* image = s.find_model("resnet50");
@@ -215,7 +215,9 @@ TEST_P(ShippedScenario, ReadsAndFitsTwoCores) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ShippedScenario,
-                         testing::Values("seed.yaml", "demo.yaml", "smoke.yaml"));
+                         testing::Values("seed.yaml", "demo.yaml", "smoke.yaml",
+                                         "validate/seed.yaml", "validate/step.yaml",
+                                         "validate/burst.yaml", "validate/sine.yaml"));
 
 TEST(ShippedScenarios, HaveTheOriginalShape) {
   const auto phases = [](const char* file) {

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `spate validate`.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "spate/app/command.h"
+#include "spate/base/config_error.h"
+#include "spate/base/files.h"
+#include "spate/base/log.h"
+#include "spate/lab/validate.h"
+#include "spate/report/report.h"
+
+namespace spate::app {
+namespace {
+
+constexpr int kAllWithin = 0;
+constexpr int kSomeNot = 1;
+constexpr int kNotRun = 2;
+constexpr int kInterrupted = 130;
+
+int validate(const lab::ValidateOptions& given) {
+  init_logging("spate", "warn");
+  lab::ValidateOptions options = given;
+  options.compare.version = SPATE_VERSION;
+  lab::ValidationOutcome outcome;
+  try {
+    outcome = lab::validate(options);
+  } catch (const lab::Refused& refused) {
+    fmt::print(stderr, "spate: {}\n", refused.message);
+    return kNotRun;
+  }
+  std::vector<lab::ValidationLine> lines;
+  for (const auto& s : outcome.scenarios) lines.insert(lines.end(), s.lines.begin(), s.lines.end());
+  for (const auto& s : outcome.skipped) fmt::print("skipped {}: {}\n", s.strategy, s.reason);
+  for (const auto& note : outcome.notes) fmt::print("note: {}\n", note);
+  if (lines.empty()) {
+    fmt::print(stderr, "spate: there is no valid live run to compare with\n");
+    return outcome.interrupted ? kInterrupted : kNotRun;
+  }
+  const std::string table = lab::validation_table(lines);
+  fmt::print("\n{}\n", table);
+  const Status written = write_file(options.out / "table.txt", table);
+  const auto page = report::write_validation(outcome, options.out);
+  if (!written || !page) {
+    fmt::print(stderr, "spate: {}\n", (!written ? written.error() : page.error()).message);
+    return kNotRun;
+  }
+  fmt::print("summary: {}\nreport:  {}\n", (options.out / "summary.json").string(), page->string());
+  if (outcome.interrupted) return kInterrupted;
+  return outcome.counted.all_within() ? kAllWithin : kSomeNot;
+}
+
+void add_options(CLI::App& command, const std::shared_ptr<lab::ValidateOptions>& o) {
+  command.add_option("scenarios", o->scenarios, "Scenario files (scenarios/validate/*.yaml)")
+      ->required()
+      ->type_name("SCENARIO.yaml …");
+  command
+      .add_option("--strategies", o->strategies,
+                  "Strategies or labels of the scenarios, separated by commas; all: every strategy "
+                  "that runs live without settings of its own. Default: none,horizontal,vertical; "
+                  "with --live all that are there")
+      ->delimiter(',')
+      ->type_name("A,B,…");
+  command
+      .add_option("--repeat", o->repetitions,
+                  "Live repetitions of each strategy, 2 to 100. Default: 5")
+      ->check(CLI::Range(2, 100))
+      ->type_name("N");
+  command
+      .add_option("--profile", o->profile,
+                  "Machine profile, of this very machine. Default: profiles/default.json")
+      ->type_name("FILE");
+  command
+      .add_option("--live", o->live,
+                  "Take finished live runs from here (an --out of spate validate, or a directory "
+                  "of spate compare) and make none")
+      ->type_name("DIR");
+  command
+      .add_option("--out", o->out,
+                  "Where live and simulated runs and the report go. Valid live runs that are there "
+                  "are kept, so that a set can be made in several goes. Default: var/validation")
+      ->type_name("DIR");
+  command
+      .add_option("--limits", o->compare.limits,
+                  "How CPU limits are enforced: cgroup, duty_cycle, none, or auto. Default: auto")
+      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
+      ->type_name("HOW");
+  command.add_flag("--remeasure", o->compare.remeasure,
+                   "Measure the capacity of one replica again. A scenario that has live runs keeps "
+                   "theirs");
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& app, Run& run) {
+  auto options = std::make_shared<lab::ValidateOptions>();
+  options->profile = "profiles/default.json";
+  options->out = "var/validation";
+  CLI::App* command = app.add_subcommand(
+      "validate",
+      "Show how far the simulator's figures are from live runs: the same scenarios, requests and\n"
+      "strategies live and simulated, with a verdict per scenario, strategy and model\n"
+      "(docs/validation.md). A live run takes about a minute; run it on a quiet machine.");
+  add_options(*command, options);
+  command->footer(
+      "Example:\n  spate validate scenarios/validate/*.yaml --repeat 5 --out var/validation\n\n"
+      "Exit status: 0 all within; 1 some not, or too few runs to tell; 2 not run: bad settings, "
+      "the\n"
+      "scenario does not fit, or no valid live run; 130 interrupted (the same command goes on).");
+  command->callback([options, &run] { run = [options] { return validate(*options); }; });
+}
+
+}  // namespace spate::app
