@@ -33,7 +33,8 @@ std::vector<std::string> expand_strategies(const std::vector<std::string>& names
       add(name);
       continue;
     }
-    for (const auto& info : adapters::all_strategies().list()) {
+    const auto registry = adapters::all_strategies();
+    for (const auto& info : registry.list()) {
       if (const char* reason = reason_to_skip(info)) {
         skipped.push_back({info.name, reason});
       } else {

@@ -111,7 +111,7 @@ TEST(Validation, CountsAndSaysSo) {
 TEST(ValidateLive, KnowsWhatIsThere) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "spate-validate-resume";
   std::filesystem::remove_all(folder);
-  test::write_experiment(folder, {.repetitions = 2, .invalid = {"none-2"}});
+  test::write_experiment(folder, {.repetitions = 2, .invalid = {"none-2"}, .disturbed = {}});
   std::filesystem::remove_all(folder / "vertical-1");
   std::filesystem::remove(folder / "horizontal-2" / "influx.summary.json");
   EXPECT_TRUE(is_finished_run(folder / "none-1"));
