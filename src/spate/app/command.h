@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
+#include <string>
 
 namespace spate::app {
 
@@ -32,6 +33,17 @@ void add_health_command(CLI::App& app, Run& run);
 
 // Computes summary.json and report.html of an experiment's directory, prints the table and returns
 // the exit status.
-int report_on(const std::filesystem::path& directory);
+struct ReportOptions {
+  std::string prices;   // a file in place of those that the runs were made with; "": none
+  bool detail = false;  // elasticity and paired statistics after the table
+};
+int report_on(const std::filesystem::path& directory, const ReportOptions& options = {});
+
+inline constexpr const char* kDetailText =
+    "Print after the table how closely supply followed demand, the recovery after each surge, and "
+    "which costs the repetitions can tell apart (docs/elasticity.md)";
+inline constexpr const char* kPricesText =
+    "Prices in place of the scenario's: a file with cpu_per_hour, memory_gib_per_hour and currency "
+    "(docs/prices.md)";
 
 }  // namespace spate::app

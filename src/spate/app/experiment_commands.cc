@@ -38,6 +38,8 @@ struct Arguments {
   std::uint64_t seed = 0;
   bool has_seed = false;
   std::string directory;  // of `report`
+  std::string prices;
+  bool detail = false;
 };
 
 void print_invalid(const lab::Summary& summary) {
@@ -56,6 +58,7 @@ int run_experiment(const Arguments& arguments) {
   lab::CompareOptions options = arguments.options;
   options.version = SPATE_VERSION;
   if (arguments.has_seed) options.seed = arguments.seed;
+  if (!arguments.prices.empty()) options.prices = judge::read_price_file(arguments.prices);
   lab::CompareOutcome outcome;
   try {
     outcome = lab::compare(options);
@@ -64,7 +67,8 @@ int run_experiment(const Arguments& arguments) {
     return kRefused;
   }
   if (outcome.failure) fmt::print(stderr, "spate: {}\n", outcome.failure->message);
-  const int reported = outcome.runs > 0 ? report_on(outcome.directory) : kFailed;
+  const int reported =
+      outcome.runs > 0 ? report_on(outcome.directory, {"", arguments.detail}) : kFailed;
   if (outcome.interrupted) return kInterrupted;
   return outcome.failure ? kFailed : reported;
 }
@@ -95,6 +99,8 @@ void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) 
           },
           "Seed of the arrivals and of the order of runs. Default: the scenario's")
       ->type_name("N");
+  command.add_option("--prices", arguments->prices, kPricesText)->type_name("FILE");
+  command.add_flag("--detail", arguments->detail, kDetailText);
   command
       .add_option("--backend", o.backend,
                   "Where broker, gateway, influx and workers run: process, or docker: each in a "
@@ -185,19 +191,29 @@ void add_report(CLI::App& app, Run& run) {
   command->add_option("directory", arguments->directory, "The directory")
       ->required()
       ->type_name("DIR");
+  command
+      ->add_option("--prices", arguments->prices,
+                   "Prices in place of those that the runs were made with (docs/prices.md)")
+      ->type_name("FILE");
+  command->add_flag("--detail", arguments->detail, kDetailText);
   command->footer(
       "Example:\n  spate report var/runs/demo-20260101T120000Z\n\n"
       "Exit status: 0 done; 1 it holds no run, or cannot be written; 4 a strategy has no valid "
       "run.");
-  command->callback(
-      [arguments, &run] { run = [arguments] { return report_on(arguments->directory); }; });
+  command->callback([arguments, &run] {
+    run = [arguments] {
+      return report_on(arguments->directory, {arguments->prices, arguments->detail});
+    };
+  });
 }
 
 }  // namespace
 
 // summary.json, report.html, the table.
-int report_on(const std::filesystem::path& directory) {
-  const auto summary = lab::summarise(directory);
+int report_on(const std::filesystem::path& directory, const ReportOptions& options) {
+  std::optional<judge::Prices> given;
+  if (!options.prices.empty()) given = judge::read_price_file(options.prices);
+  const auto summary = lab::summarise(directory, given);
   if (!summary) {
     fmt::print(stderr, "spate: {}\n", summary.error().message);
     return kFailed;
@@ -207,8 +223,9 @@ int report_on(const std::filesystem::path& directory) {
   const std::string currency = summary->json.contains("prices")
                                    ? lab::text_of(summary->json["prices"], "currency")
                                    : std::string("USD");
-  fmt::print("\n{}\n",
-             lab::comparison_table(summary->comparison, {::isatty(STDOUT_FILENO) == 1, currency}));
+  const lab::TableStyle style{::isatty(STDOUT_FILENO) == 1, currency};
+  fmt::print("\n{}\n", lab::comparison_table(summary->comparison, style));
+  if (options.detail) fmt::print("{}\n", lab::detail_tables(summary->comparison, style));
   print_invalid(*summary);
   if (!written || !report) {
     fmt::print(stderr, "spate: {}\n", (!written ? written.error() : report.error()).message);

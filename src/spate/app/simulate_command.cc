@@ -26,6 +26,8 @@ struct Arguments {
   lab::SimulateOptions options;
   std::string profile = "profiles/default.json";
   std::int64_t seed = -1;
+  std::string prices;
+  bool detail = false;
   bool no_contention = false;
   bool fluid = false;
 };
@@ -63,6 +65,7 @@ int simulate(Arguments arguments) {
   init_logging("spate", "warn");
   lab::Scenario scenario = lab::read_scenario(arguments.scenario);
   if (arguments.seed >= 0) scenario.seed = static_cast<std::uint64_t>(arguments.seed);
+  if (!arguments.prices.empty()) scenario.prices = judge::read_price_file(arguments.prices);
   lab::check_strategies(scenario, arguments.options.strategies);
   const auto profile = sim::read_machine_profile(std::filesystem::path(arguments.profile));
   const lab::SimulationPlan plan =
@@ -92,7 +95,7 @@ int simulate(Arguments arguments) {
   fmt::print("simulated{} with {} (measured on {})\n",
              arguments.fluid ? " in the fluid mode, an approximation (docs/simulator.md)," : "",
              arguments.profile, lab::text_of(plan.machine, "cpu_model"));
-  return report_on(out);
+  return report_on(out, {"", arguments.detail});
 }
 
 }  // namespace
@@ -130,6 +133,8 @@ void add_simulate_command(CLI::App& app, Run& run) {
       ->add_option("--profile", arguments->profile,
                    "Machine profile. Default: profiles/default.json")
       ->type_name("FILE");
+  command->add_option("--prices", arguments->prices, kPricesText)->type_name("FILE");
+  command->add_flag("--detail", arguments->detail, kDetailText);
   command
       ->add_option("--out", arguments->options.out,
                    "New or empty directory. Default: var/simulations/<scenario>, with a number "

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "spate/judge/trace_import.h"
 
@@ -54,6 +55,8 @@ Result<Imported> import_time_table(const std::vector<ImportInput>& files, const 
                                    const ImportOptions& options);
 
 Error import_error(const std::string& name, std::size_t line, const std::string& what);
+// Fills in what influx will say of the trace. Errors: it is none (fewer than two bins).
+Result<Imported> with_report(Imported imported, std::string_view format);
 // The width that is used, InvalidArgument when it is no multiple of the archive's.
 Result<double> bin_width(const ImportOptions& options, double archive_s);
 

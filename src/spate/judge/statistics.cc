@@ -149,16 +149,35 @@ std::vector<double> holm(const std::vector<double>& p_values) {
   return out;
 }
 
+namespace {
+
+// Requires at least two values.
+double variance_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0.0;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return squares / static_cast<double>(values.size() - 1);
+}
+
+std::size_t whole(double n) {
+  return static_cast<std::size_t>(std::clamp(std::ceil(n), 2.0, 1e12));
+}
+
+}  // namespace
+
 std::optional<std::size_t> pairs_needed(const std::vector<double>& differences, double difference,
                                         double alpha, double power) {
   if (differences.size() < 2 || difference == 0.0) return std::nullopt;
-  const double mean = mean_of(differences);
-  double squares = 0.0;
-  for (const double d : differences) squares += (d - mean) * (d - mean);
-  const double variance = squares / static_cast<double>(differences.size() - 1);
   const double z = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(power);
-  const double n = std::ceil(z * z * variance / (difference * difference));
-  return static_cast<std::size_t>(std::clamp(n, 2.0, 1e12));
+  return whole(z * z * variance_of(differences) / (difference * difference));
+}
+
+std::optional<std::size_t> runs_needed(const std::vector<double>& values, double half_width,
+                                       double confidence) {
+  SPATE_CHECK(half_width > 0.0, "a half-width above 0");
+  if (values.size() < 2) return std::nullopt;
+  const double z = normal_quantile(0.5 + confidence / 2.0);
+  return whole(z * z * variance_of(values) / (half_width * half_width));
 }
 
 Ranking rank(const std::vector<Contender>& contenders, bool lower_is_better, double alpha,

@@ -51,6 +51,12 @@ std::vector<double> holm(const std::vector<double>& p_values);
 std::optional<std::size_t> pairs_needed(const std::vector<double>& differences, double difference,
                                         double alpha = 0.05, double power = 0.8);
 
+// How many values are needed for an interval of the mean that is `half_width` wide to either side,
+// from the spread of those seen (normal approximation; at least 2). Unset with fewer than two
+// values. Requires half_width > 0.
+std::optional<std::size_t> runs_needed(const std::vector<double>& values, double half_width,
+                                       double confidence = 0.95);
+
 // --- ranking --------------------------------------------------------------------------------
 
 struct Contender {

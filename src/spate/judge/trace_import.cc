@@ -62,9 +62,13 @@ Result<Imported> import_trace(std::string_view format,
   }
   auto imported = dispatch(format, inputs, options);
   if (!imported) return imported;
-  const auto trace = influx::parse_trace(trace_csv(*imported), std::string(format));
+  return with_report(std::move(imported).value(), format);
+}
+
+Result<Imported> with_report(Imported imported, std::string_view format) {
+  const auto trace = influx::parse_trace(trace_csv(imported), std::string(format));
   if (!trace) return trace.error();
-  imported->report = trace->report;
+  imported.report = trace->report;
   return imported;
 }
 

@@ -203,6 +203,7 @@ CompareOutcome compare(const CompareOptions& given) {
   Experiment experiment;
   experiment.scenario = read_scenario(options.scenario);
   if (options.seed) experiment.scenario.seed = *options.seed;
+  if (options.prices) experiment.scenario.prices = *options.prices;
   experiment.program = options.program.empty() ? this_program() : options.program;
   experiment.limits = options.limits;
   if (!options.http.empty()) experiment.http = parse_http_address(options.http);

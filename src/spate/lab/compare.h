@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "spate/base/result.h"
+#include "spate/judge/prices.h"
 
 namespace spate::lab {
 
@@ -36,7 +37,8 @@ struct CompareOptions {
   std::function<std::string(const RunKey&)> title;
   std::filesystem::path out;  // empty: var/runs/<scenario>-<UTC time>
   std::optional<std::uint64_t> seed;
-  std::string broker_url;  // "" = Spate's own
+  std::optional<judge::Prices> prices;  // in place of the scenario's
+  std::string broker_url;               // "" = Spate's own
   bool remeasure = false;
   std::string limits = "auto";         // auto | cgroup | duty_cycle | none
   std::string http;                    // "[address:]port" of the gateway's pages; "": a free port

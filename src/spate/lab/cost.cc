@@ -10,6 +10,54 @@ namespace {
 constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
 constexpr double kSecondsPerHour = 3600.0;
 
+struct Interval {
+  double from = 0.0;
+  double until = 0.0;
+};
+
+// When each replica of `model` was parked, within the measured window.
+std::map<std::string, std::vector<Interval>> parked_times(const RunFiles& run,
+                                                          const std::string& model) {
+  std::map<std::string, std::vector<Interval>> out;
+  std::map<std::string, double> since;
+  const auto end = [&](const std::string& replica, double at) {
+    const auto begun = since.find(replica);
+    if (begun == since.end()) return;
+    const Interval in{std::max(begun->second, run.measured_from), std::min(at, run.measured_until)};
+    if (in.until > in.from) out[replica].push_back(in);
+    since.erase(begun);
+  };
+  for (const auto& line : run.decisions) {
+    const std::string event = text_of(line, "event");
+    if (event.empty() || text_of(line, "model") != model) continue;
+    const std::string replica = text_of(line, "replica");
+    const double at = number_of(line, "unix_s");
+    if (event == "parked") {
+      since.try_emplace(replica, at);
+    } else if (event == "unparked" || event == "gone" || event == "draining") {
+      end(replica, at);
+    }
+  }
+  while (!since.empty()) end(since.begin()->first, run.measured_until);
+  return out;
+}
+
+void add_parked(const RunFiles& run, const std::string& model, ModelCost& out) {
+  for (const auto& [replica, times] : parked_times(run, model)) {
+    std::vector<Step> memory;
+    for (const auto& series : run.components) {
+      if (series.component != "worker" || series.model != model || series.replica != replica) {
+        continue;
+      }
+      for (const auto& s : series.samples) memory.push_back({s.unix_s, s.memory_bytes / kGib});
+    }
+    for (const Interval& in : times) {
+      out.parked_seconds += in.until - in.from;
+      out.parked_gib_seconds += integrate(memory, in.from, in.until);
+    }
+  }
+}
+
 }  // namespace
 
 double integrate(const std::vector<Step>& steps, double from, double until) {
@@ -94,6 +142,7 @@ ModelCost cost_of(const RunFiles& run, const std::string& model, const CpuTerms&
   }
   if (!out.from_events) out.cpu_seconds = integrate(reserved, from, until);
   out.memory_gib_seconds = integrate(memory, from, until);
+  add_parked(run, model, out);
   price(out, prices);
   return out;
 }
@@ -102,6 +151,7 @@ void price(ModelCost& cost, const Prices& prices) {
   cost.cpu = cost.cpu_seconds * prices.cpu_per_hour / kSecondsPerHour;
   cost.memory = cost.memory_gib_seconds * prices.memory_gib_per_hour / kSecondsPerHour;
   cost.total = cost.cpu + cost.memory;
+  cost.parked = cost.parked_gib_seconds * prices.memory_gib_per_hour / kSecondsPerHour;
 }
 
 std::optional<double> per_thousand(double total, double good_answers) {

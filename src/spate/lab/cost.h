@@ -22,15 +22,12 @@
 #include <string>
 #include <vector>
 
+#include "spate/judge/prices.h"
 #include "spate/lab/run_files.h"
 
 namespace spate::lab {
 
-struct Prices {
-  double cpu_per_hour = 0.0405;         // one CPU reserved for an hour
-  double memory_gib_per_hour = 0.0045;  // one GiB held for an hour
-  std::string currency = "USD";
-};
+using judge::Prices;
 
 // A value that holds from `unix_s` until the next step.
 struct Step {
@@ -68,9 +65,12 @@ struct ModelCost {
   double cpu_seconds = 0.0;
   double boost_cpu_seconds = 0.0;  // part of cpu_seconds
   double memory_gib_seconds = 0.0;
-  double cpu = 0.0;     // money
-  double memory = 0.0;  // money
-  double total = 0.0;   // money
+  double parked_seconds = 0.0;      // of parked replicas, each counted
+  double parked_gib_seconds = 0.0;  // their part of memory_gib_seconds
+  double cpu = 0.0;                 // money
+  double memory = 0.0;              // money
+  double total = 0.0;               // money
+  double parked = 0.0;              // money: the part of `memory` that parked replicas held
   bool from_events = false;
 };
 

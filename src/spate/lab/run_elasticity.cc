@@ -133,6 +133,7 @@ void judge_moves(const RunFiles& files, const std::string& model, RunElasticity&
   for (const auto& [replica, life] : lives) {
     if (life.started_s >= files.measured_from) all.push_back(life);
   }
+  out.starts = all.size();
   out.wasted_starts = judge::wasted_starts(all);
 }
 
@@ -161,7 +162,8 @@ RunElasticity elasticity_of_run(const RunFiles& files, const std::string& model,
 }
 
 Json elasticity_json(const RunElasticity& e) {
-  Json out{{"oscillations", e.oscillations}, {"wasted_starts", e.wasted_starts}};
+  Json out{
+      {"oscillations", e.oscillations}, {"starts", e.starts}, {"wasted_starts", e.wasted_starts}};
   out["worst_minute"] = nullptr;
   if (e.worst_minute) {
     out["worst_minute"] = {{"from_s", e.worst_minute->from_s},

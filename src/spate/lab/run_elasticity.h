@@ -23,6 +23,7 @@ struct RunElasticity {
   bool supply_recovered = true;             // false: a surge that supply did not catch up with
   std::optional<judge::Attainment> worst_minute;
   std::size_t oscillations = 0;
+  std::size_t starts = 0;  // begun in the measured window
   std::size_t wasted_starts = 0;
   std::string without;  // why `spec` is unset; empty when it is there
 };

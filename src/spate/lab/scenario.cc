@@ -168,15 +168,6 @@ MachineBudget read_machine(const ConfigReader& in) {
   return out;
 }
 
-Prices read_prices(const ConfigReader& in) {
-  in.allow_only({"cpu_per_hour", "memory_gib_per_hour", "currency"});
-  Prices out;
-  out.cpu_per_hour = in.number_or("cpu_per_hour", out.cpu_per_hour, 0.0, 1e6);
-  out.memory_gib_per_hour = in.number_or("memory_gib_per_hour", out.memory_gib_per_hour, 0.0, 1e6);
-  out.currency = in.text_or("currency", out.currency);
-  return out;
-}
-
 BrokerScenario read_broker(const ConfigReader& in) {
   in.allow_only({"persistence", "max_queued_bytes", "message_size_limit"});
   BrokerScenario out;
@@ -258,7 +249,7 @@ Scenario read(const ConfigReader& in, const std::string& stem) {
   out.settle_s = in.number_or("settle_s", out.settle_s, 0.0, 3600.0);
   out.qos = static_cast<int>(in.integer_or("qos", 1, 0, 1));
   if (const auto machine = in.find("machine")) out.machine = read_machine(*machine);
-  if (const auto prices = in.find("prices")) out.prices = read_prices(*prices);
+  if (const auto prices = in.find("prices")) out.prices = judge::read_prices(*prices);
   if (const auto broker = in.find("broker")) out.broker = read_broker(*broker);
   const ConfigReader models = in.at("models");
   if (!models.is_map() || models.keys().empty()) models.fail("a map of at least one model");

@@ -18,12 +18,14 @@ Json member(const Json& object, const char* key) {
 
 }  // namespace
 
-Result<Summary> summarise(const std::filesystem::path& directory) {
+Result<Summary> summarise(const std::filesystem::path& directory,
+                          const std::optional<Prices>& prices) {
   Summary out;
   out.directory = directory;
   for (const auto& path : find_runs(directory)) {
     auto files = read_run(path);
     if (!files) return files.error();
+    if (prices) files->scenario["prices"] = judge::to_json(*prices);
     out.files.push_back(std::move(files).value());
   }
   if (out.files.empty()) {

@@ -8,9 +8,11 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "spate/base/result.h"
+#include "spate/lab/cost.h"
 #include "spate/lab/results.h"
 #include "spate/lab/run_files.h"
 #include "spate/lab/verdict.h"
@@ -28,7 +30,9 @@ struct Summary {
 };
 
 // NotFound when there is no run in `directory`.
-Result<Summary> summarise(const std::filesystem::path& directory);
+// `prices`: in place of those that each run was made with.
+Result<Summary> summarise(const std::filesystem::path& directory,
+                          const std::optional<Prices>& prices = std::nullopt);
 
 // Writes summary.json into its directory.
 Status write_summary(const Summary& summary);

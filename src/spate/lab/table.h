@@ -17,6 +17,10 @@ struct TableStyle {
 // Ends with the verdict. Lines are at most 110 columns wide for names of usual length.
 std::string comparison_table(const Comparison& comparison, const TableStyle& style);
 
+// What `--detail` adds: elasticity per strategy and model, recovery after each surge, and what the
+// repetitions can tell apart. "" when there is nothing of it.
+std::string detail_tables(const Comparison& comparison, const TableStyle& style);
+
 // Costs are small: a unit prefix that keeps 3 significant digits readable ("1.24 mUSD").
 std::string money(double amount, const std::string& currency);
 

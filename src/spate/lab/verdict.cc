@@ -22,7 +22,7 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
   out.model = results.front()->model;
   out.slo_target = results.front()->slo_target;
   out.slo_latency_ms = results.front()->slo_latency_ms;
-  std::vector<double> attainments, p50, p99, cost, replicas, limits;
+  std::vector<double> attainments, p50, p99, cost, parked, replicas, limits;
   double in_time = 0.0, correct = 0.0, asked_after = 0.0, in_time_after = 0.0;
   bool has_accuracy = false;
   for (const ModelResult* m : results) {
@@ -47,6 +47,7 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
     if (m->p50_ms) p50.push_back(*m->p50_ms);
     if (m->p99_ms) p99.push_back(*m->p99_ms);
     cost.push_back(m->cost.total);
+    parked.push_back(m->cost.parked);
     replicas.push_back(m->mean_replicas);
     limits.push_back(m->mean_cpu_limit);
     out.recovered = out.recovered && m->recovered;
@@ -61,6 +62,8 @@ ModelSummary summarise_model(const std::vector<const ModelResult*>& results) {
   out.p50_ms = spread_of(p50);
   out.p99_ms = spread_of(p99);
   out.cost = spread_of(cost);
+  out.cost_parked = spread_of(parked);
+  out.elasticity = summarise_elasticity(results);
   out.mean_replicas = spread_of(replicas);
   out.mean_cpu_limit = spread_of(limits);
   return out;
@@ -98,10 +101,12 @@ StrategySummary summarise(const std::string& strategy, const std::vector<const R
   return out;
 }
 
-bool tie(const StrategySummary& best, const StrategySummary& other) {
+bool tie(const StrategySummary& best, const StrategySummary& other, const PairedCosts& paired) {
   if (best.valid_runs < 2 || other.valid_runs < 2) {
     return other.cost.mean <= best.cost.mean * (1.0 + kSingleRunTie);
   }
+  const CostPair* pair = find_pair(paired, best.strategy, other.strategy);
+  if (pair != nullptr && !paired.too_few) return pair->tied;
   return other.cost.low <= best.cost.high && best.cost.low <= other.cost.high;
 }
 
@@ -155,7 +160,28 @@ std::string winner_text(const StrategySummary& best, std::vector<const StrategyS
   return text + ".";
 }
 
-Verdict judge(const std::vector<StrategySummary>& strategies) {
+// Why the winners tie.
+std::string tie_text(const StrategySummary& best, const std::vector<std::string>& winners,
+                     const PairedCosts& paired) {
+  if (best.valid_runs < 2) {
+    return fmt::format("{} tie: their costs differ by less than 2 %.", joined(winners));
+  }
+  if (paired.too_few) {
+    return fmt::format("{} tie: the ranges of their costs over the repetitions overlap.",
+                       joined(winners));
+  }
+  std::string text = fmt::format(
+      "{} are tied: {} repetitions cannot tell their costs apart (paired, corrected, 5 %)",
+      joined(winners), paired.repetitions);
+  const CostPair* pair = find_pair(paired, winners[0], winners[1]);
+  if (winners.size() == 2 && pair != nullptr && pair->pairs_needed) {
+    text += fmt::format("; about {} would find the {:.1f} % seen", *pair->pairs_needed,
+                        100.0 * pair->saving.mean);
+  }
+  return text + ".";
+}
+
+Verdict judge(const std::vector<StrategySummary>& strategies, const PairedCosts& paired) {
   Verdict out;
   std::vector<const StrategySummary*> measured, qualified;
   for (const auto& s : strategies) {
@@ -174,15 +200,11 @@ Verdict judge(const std::vector<StrategySummary>& strategies) {
               [](const auto* a, const auto* b) { return a->cost.mean < b->cost.mean; });
     const StrategySummary& best = *qualified.front();
     for (const auto* s : qualified) {
-      if (s == &best || tie(best, *s)) out.winners.push_back(s->strategy);
+      if (s == &best || tie(best, *s, paired)) out.winners.push_back(s->strategy);
     }
     out.outcome = out.winners.size() > 1 ? "tie" : "winner";
     if (out.winners.size() > 1) {
-      out.text =
-          best.valid_runs < 2
-              ? fmt::format("{} tie: their costs differ by less than 2 %.", joined(out.winners))
-              : fmt::format("{} tie: the ranges of their costs over the repetitions overlap.",
-                            joined(out.winners));
+      out.text = tie_text(best, out.winners, paired);
     } else {
       out.text = winner_text(best, {qualified.begin() + 1, qualified.end()});
     }
@@ -217,6 +239,7 @@ Json summary_json(const ModelSummary& m) {
           {"p50_ms", spread_json(m.p50_ms)},
           {"p99_ms", spread_json(m.p99_ms)},
           {"cost", spread_json(m.cost)},
+          {"cost_parked", spread_json(m.cost_parked)},
           {"mean_replicas", spread_json(m.mean_replicas)},
           {"mean_cpu_limit", spread_json(m.mean_cpu_limit)},
           {"recovered", m.recovered},
@@ -228,7 +251,33 @@ Json summary_json(const ModelSummary& m) {
           {"rejected", rejected},
           {"expired", count(m.expired)},
           {"duplicate", count(m.duplicate)},
-          {"lost", count(m.lost)}};
+          {"lost", count(m.lost)},
+          {"elasticity", elasticity_json(m.elasticity)}};
+}
+
+const ModelSummary* model_of(const StrategySummary& s, const std::string& model) {
+  for (const auto& m : s.models) {
+    if (m.model == model) return &m;
+  }
+  return nullptr;
+}
+
+void compare_elasticity(Comparison& out) {
+  const StrategySummary* baseline = nullptr;
+  for (const auto& s : out.strategies) {
+    if (s.valid_runs > 0 && (baseline == nullptr || s.kind == "none")) baseline = &s;
+    if (s.valid_runs > 0 && s.kind == "none") break;
+  }
+  if (baseline == nullptr) return;
+  out.baseline = baseline->strategy;
+  for (auto& s : out.strategies) {
+    if (&s == baseline) continue;
+    for (auto& m : s.models) {
+      const ModelSummary* base = model_of(*baseline, m.model);
+      if (base == nullptr || !base->elasticity.mean || !m.elasticity.mean) continue;
+      m.elasticity.speedup = judge::elastic_speedup(*base->elasticity.mean, *m.elasticity.mean);
+    }
+  }
 }
 
 }  // namespace
@@ -256,7 +305,9 @@ Comparison compare_runs(const std::vector<RunResult>& runs, const std::vector<st
     }
     out.strategies.push_back(summarise(label, mine));
   }
-  out.verdict = judge(out.strategies);
+  compare_elasticity(out);
+  out.paired = paired_costs(runs);
+  out.verdict = judge(out.strategies, out.paired);
   return out;
 }
 
@@ -277,6 +328,8 @@ Json comparison_json(const Comparison& comparison) {
                           {"models", models}});
   }
   return {{"strategies", strategies},
+          {"elastic_speedup_over", comparison.baseline},
+          {"paired", paired_json(comparison.paired)},
           {"verdict",
            {{"outcome", comparison.verdict.outcome},
             {"winners", comparison.verdict.winners},
@@ -289,8 +342,10 @@ std::string winner_rule() {
          "correctly formed and within the latency objective, counted from the moment each request "
          "was meant to be sent; rejected, expired and lost requests are misses. A strategy "
          "qualifies when every model attains its target over all valid repetitions together. The "
-         "winner is the cheapest that qualifies. Strategies tie when their costs over the "
-         "repetitions overlap (with one repetition: within 2 %).";
+         "winner is the cheapest that qualifies. Strategies tie when their costs, compared "
+         "repetition by repetition, cannot be told apart (sign-flip permutation, Holm-corrected, 5 "
+         "%); with too few repetitions for that, when the ranges of their costs overlap (with one "
+         "repetition: within 2 %).";
 }
 
 }  // namespace spate::lab

@@ -3,9 +3,11 @@
 // Verdict: which strategy won. The rule, which the report prints too:
 //
 //   A strategy qualifies when, over all its valid repetitions together, every model attains its
-//   target. The winner is the cheapest that qualifies. Two strategies tie when the ranges of
-//   their costs over the repetitions overlap; with a single repetition, when their costs lie
-//   within 2 % of each other. Nobody qualifies: the verdict says so, and who came closest.
+//   target. The winner is the cheapest that qualifies. Two strategies tie when their costs,
+//   compared repetition by repetition, cannot be told apart (lab/paired.h); with too few
+//   repetitions for that, when the ranges of their costs overlap; with a single one, when their
+//   costs lie within 2 % of each other. Nobody qualifies: the verdict says so, and who came
+//   closest.
 //
 // Threads: pure functions.
 #pragma once
@@ -16,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "spate/lab/elasticity_summary.h"
+#include "spate/lab/paired.h"
 #include "spate/lab/results.h"
 
 namespace spate::lab {
@@ -41,6 +45,7 @@ struct ModelSummary {
   Spread p50_ms;
   Spread p99_ms;
   Spread cost;
+  Spread cost_parked;  // of it, the memory of parked replicas
   Spread mean_replicas;
   Spread mean_cpu_limit;
   std::optional<double> recovery_s;  // slowest of all; unset when one did not recover
@@ -53,6 +58,7 @@ struct ModelSummary {
   double expired = 0.0;
   double duplicate = 0.0;
   double lost = 0.0;
+  ElasticitySummary elasticity;
 };
 
 struct StrategySummary {
@@ -77,6 +83,8 @@ struct Verdict {
 
 struct Comparison {
   std::vector<StrategySummary> strategies;  // in the order in which they were asked for
+  std::string baseline;  // of the elastic speed-ups: `none` where it was run, else the first
+  PairedCosts paired;
   Verdict verdict;
 };
 

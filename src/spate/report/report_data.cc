@@ -60,7 +60,8 @@ Json influx_series(const RunFiles& files, const std::string& model) {
 
 Json gateway_series(const RunFiles& files, const std::string& model) {
   Json t = Json::array(), queue = t, in_flight = t, ready = t, existing = t, limit = t,
-       reserved = t, used = t;
+       reserved = t, used = t, parked = t;
+  bool pool = false;
   const auto at = files.gateway.find(model);
   if (at != files.gateway.end()) {
     for (const auto& s : at->second) {
@@ -73,15 +74,14 @@ Json gateway_series(const RunFiles& files, const std::string& model) {
       limit.push_back(rounded(s.cpu_limit));
       reserved.push_back(rounded(s.cpu_reserved));
       used.push_back(rounded(s.cpu_cores));
+      parked.push_back(rounded(s.parked));
+      pool = pool || s.parked > 0.0;
     }
   }
-  return {{"t", t},
-          {"queue", queue},
-          {"in_flight", in_flight},
-          {"ready", ready},
-          {"existing", existing},
-          {"limit", limit},
-          {"reserved", reserved},
+  // Only with a warm pool: most runs have none.
+  if (!pool) parked = Json::array();
+  return {{"t", t},         {"parked", parked},     {"queue", queue}, {"in_flight", in_flight},
+          {"ready", ready}, {"existing", existing}, {"limit", limit}, {"reserved", reserved},
           {"used", used}};
 }
 

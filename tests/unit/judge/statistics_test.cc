@@ -105,6 +105,13 @@ TEST(PairsNeeded, NormalApproximation) {
   EXPECT_FALSE(pairs_needed({1.0, 2.0}, 0.0).has_value());
 }
 
+TEST(RunsNeeded, NormalApproximation) {
+  // Variance 2: (1.96 / 0.5)^2 * 2 = 30.7.
+  EXPECT_EQ(runs_needed({9.0, 11.0}, 0.5), 31U);
+  EXPECT_EQ(runs_needed({10.0, 10.0, 10.0}, 0.5), 2U) << "no spread seen; two are the least";
+  EXPECT_FALSE(runs_needed({10.0}, 0.5).has_value());
+}
+
 std::vector<double> noisy(double mean, std::uint64_t stream, std::size_t n) {
   Rng block(1, "block");
   Rng own(stream, "own");

@@ -78,6 +78,24 @@ TEST(Cost, AParkedReplicaReservesNothingUntilItIsDecidedToTakeIt) {
   EXPECT_NEAR(cost.boost_cpu_seconds, 0.0, 1e-9) << "before the window";
 }
 
+TEST(Cost, TheMemoryOfParkedReplicasIsTold) {
+  RunFiles run = window(0, 100);
+  event(run, -2, "replica_started", "m-1");
+  event(run, -1, "parked", "m-1");
+  event(run, 40, "unparked", "m-1");
+  event(run, 70, "parked", "m-1");  // until the end
+  event(run, 10, "replica_started", "m-2");
+  event(run, 20, "parked", "m-2");
+  event(run, 25, "gone", "m-2");
+  run.components.push_back({"worker", "m", "m-1", {{0.0, 0.0, kGib, 0.0, 0.0}}});
+  run.components.push_back({"worker", "m", "m-2", {{0.0, 0.0, 2.0 * kGib, 0.0, 0.0}}});
+  run.components.push_back({"worker", "other", "m-1", {{0.0, 0.0, 9.0 * kGib, 0.0, 0.0}}});
+  const ModelCost cost = cost_of(run, "m", {0.3, 0.3, 1.0}, {36.0, 3.6, "EUR"});
+  EXPECT_NEAR(cost.parked_seconds, 40 + 30 + 5, 1e-9);
+  EXPECT_NEAR(cost.parked_gib_seconds, 40 + 30 + 2 * 5, 1e-9);
+  EXPECT_NEAR(cost.parked, 0.08, 1e-9);
+}
+
 TEST(Cost, ARaisedLimitIsReserved) {
   RunFiles run = window(0, 100);
   event(run, -2, "replica_started", "m-1");

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "spate/base/files.h"
+#include "spate/lab/summary.h"
 
 namespace spate::lab {
 namespace {
@@ -126,6 +127,17 @@ TEST(Results, AFolderWithoutARunIsNotFound) {
   ASSERT_FALSE(files.has_value());
   EXPECT_EQ(files.error().code, ErrorCode::NotFound);
   EXPECT_THAT(files.error().message, HasSubstr("run.json"));
+}
+
+TEST(Results, WhatWasMeasuredCanBeReportedAtOtherPrices) {
+  const auto as_run = summarise(kSmall.parent_path()).value();
+  const auto twice = summarise(kSmall.parent_path(),
+                               Prices{2.0 * as_run.json["prices"]["cpu_per_hour"].get<double>(),
+                                      as_run.json["prices"]["memory_gib_per_hour"], "EUR"})
+                         .value();
+  EXPECT_DOUBLE_EQ(twice.runs[0].models[0].cost.cpu, 2.0 * as_run.runs[0].models[0].cost.cpu);
+  EXPECT_DOUBLE_EQ(twice.runs[0].models[0].cost.memory, as_run.runs[0].models[0].cost.memory);
+  EXPECT_EQ(twice.json["prices"]["currency"], "EUR");
 }
 
 TEST(Results, RunsAreFoundInsideAComparison) {
