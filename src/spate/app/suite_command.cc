@@ -12,6 +12,7 @@
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/scaling/strategies.h"
+#include "spate/suite/clairvoyant.h"
 #include "spate/suite/league.h"
 #include "spate/suite/run_suite.h"
 
@@ -28,6 +29,7 @@ struct SuiteArguments {
   std::vector<std::string> demands;
   int threads = 0;
   bool fresh = false;
+  int clairvoyant = 0;  // schedules to try; 0: none
 };
 
 // Keeps what is named; throws ConfigError for a name that is not there.
@@ -51,11 +53,26 @@ void keep(std::vector<Item>& items, const std::vector<std::string>& wanted, cons
               items.end());
 }
 
+Result<std::vector<suite::Clairvoyant>> clairvoyants_of(const suite::Suite& suite,
+                                                        const SuiteArguments& arguments,
+                                                        const suite::RunOptions& run) {
+  suite::ClairvoyantOptions options;
+  options.out = run.out;
+  options.evaluations = arguments.clairvoyant;
+  options.threads = run.threads;
+  options.fresh = run.fresh;
+  options.version = run.version;
+  options.progress = [](const suite::Clairvoyant& c, std::size_t done, std::size_t total, bool) {
+    fmt::print(stderr, "clairvoyant {}/{}: {} {}\n", done, total, c.demand, c.why);
+  };
+  return suite::find_clairvoyants(suite, options);
+}
+
 int run_one(const SuiteArguments& arguments, const std::string& file) {
   const auto registry = scaling::builtin_strategies();
   std::optional<suite::Prices> prices;
   if (!arguments.prices.empty()) {
-    prices = suite::read_prices(ConfigReader::from_file(arguments.prices));
+    prices = judge::read_price_file(arguments.prices);
   }
   suite::Suite suite = suite::read_suite(file, registry, prices);
   keep(suite.strategies, arguments.strategies, "strategy",
@@ -91,7 +108,13 @@ int run_one(const SuiteArguments& arguments, const std::string& file) {
       fmt::print(stderr, "spate: {} on {}, seed {}: {}\n", c.strategy, c.demand, c.seed, problem);
     }
   }
-  const auto league = judge_suite(suite, *cells);
+  std::vector<suite::Clairvoyant> clairvoyants;
+  if (arguments.clairvoyant > 0) {
+    auto found = clairvoyants_of(suite, arguments, options);
+    if (!found) return fail(found.error());
+    clairvoyants = std::move(*found);
+  }
+  const auto league = judge_suite(suite, *cells, clairvoyants);
   for (const auto& [name, text] :
        {std::pair{"summary.json", league_json(suite, league).dump(1) + "\n"},
         std::pair{"report.html", league_html(suite, league)}}) {
@@ -121,11 +144,15 @@ void add_suite_command(CLI::App& app, Run& run) {
   add->add_option("--out", arguments->out, "output directory (default var/suites/<name>)");
   add->add_option("--strategies", arguments->strategies, "only these of the suite")->delimiter(',');
   add->add_option("--demands", arguments->demands, "only these of the suite")->delimiter(',');
-  add->add_option(
-      "--prices", arguments->prices,
-      "a file with cpu_per_hour, memory_gib_per_hour, currency in place of the suite's");
+  add->add_option("--prices", arguments->prices, "prices in place of the suite's (docs/prices.md)")
+      ->type_name("FILE");
   add->add_option("--threads", arguments->threads, "cells at once (default: the machine's CPUs)")
       ->check(CLI::Range(1, 1024));
+  add->add_option("--clairvoyant", arguments->clairvoyant,
+                  "also search the cheapest schedule of one who knows the demand, trying so many "
+                  "per model (16 take about as long as 16 strategies; default: no search)")
+      ->check(CLI::Range(2, 10'000))
+      ->type_name("N");
   add->add_flag("--fresh", arguments->fresh, "simulate again what is there already");
   add->callback([arguments, &run] {
     run = [arguments] {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kLeastHeadroom = 0.5;
 constexpr double kMostHeadroom = 4.0;
-constexpr int kBisections = 10;  // headroom to 0.3 %
+constexpr int kBisections = 10;  // headroom to 0.3 %; fewer of a small budget
 
 BoundProblem scaled(BoundProblem problem, double headroom) {
   for (double& d : problem.demand_per_s) d *= headroom;
@@ -92,8 +92,9 @@ std::optional<Feasible> search_schedule(const BoundProblem& problem, double targ
   };
   double low = kLeastHeadroom;
   double high = kMostHeadroom;
+  const int bisections = std::clamp(2 * (most_evaluations - 1) / 3, 1, kBisections);
   if (!attempt(plan(high), high)) return std::nullopt;
-  for (int i = 0; i < kBisections && evaluations < most_evaluations; ++i) {
+  for (int i = 0; i < bisections && evaluations < most_evaluations; ++i) {
     const double middle = std::sqrt(low * high);
     (attempt(plan(middle), middle) ? high : low) = middle;
   }

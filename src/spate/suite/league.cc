@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
 constexpr double kSecondsPerHour = 3600.0;
+constexpr double kWishedHalfWidth = 0.02;  // of a cost's interval, as a share of the mean
 
 double worst_attainment(const Cell& cell) {
   double worst = 1.0;
@@ -73,6 +74,9 @@ Entry entry_of(const Suite& suite, const std::vector<const Cell*>& cells,
   out.attainment = judge::bootstrap_mean(attainments);
   out.cost = judge::bootstrap_mean(costs);
   out.regret = judge::regret(out.cost.mean, bound.lower_cost);
+  if (out.cost.mean > 0.0) {
+    out.seeds_needed = judge::runs_needed(costs, kWishedHalfWidth * out.cost.mean);
+  }
   out.cost_per_1000_good = good > 0.0 ? 1000.0 * out.cost.mean * n / good : 0.0;
   return out;
 }
@@ -88,6 +92,43 @@ void mark_front(std::vector<Item*>& items, Cost cost, Good good) {
   }
 }
 
+// How many blocks would tell each pair of the order apart.
+std::vector<std::vector<std::optional<std::size_t>>> needed(
+    const std::vector<judge::Contender>& contenders, const judge::Ranking& ranking) {
+  std::map<std::string, const std::vector<double>*> scores;
+  for (const auto& c : contenders) scores[c.name] = &c.scores;
+  std::vector<std::vector<std::optional<std::size_t>>> out(ranking.order.size());
+  for (std::size_t i = 0; i < ranking.order.size(); ++i) {
+    for (std::size_t j = i + 1; j < ranking.order.size(); ++j) {
+      const auto& a = *scores.at(ranking.order[i].name);
+      const auto& b = *scores.at(ranking.order[j].name);
+      std::vector<double> differences;
+      for (std::size_t k = 0; k < a.size(); ++k) differences.push_back(b[k] - a[k]);
+      out[i].push_back(judge::pairs_needed(differences, mean_of(differences)));
+    }
+  }
+  return out;
+}
+
+// The cheapest that is known to meet the objective, and what each entry costs beyond it.
+void close_bracket(const std::vector<Clairvoyant>& clairvoyants, DemandBound& bound,
+                   std::vector<Entry>& entries, const std::string& demand) {
+  for (const auto& c : clairvoyants) {
+    if (c.demand != demand) continue;
+    bound.clairvoyant = c;
+    bound.upper_cost = c.cost;
+    if (c.cost) bound.upper_by = "clairvoyant";
+  }
+  for (const auto& e : entries) {
+    if (e.runs_that_meet < e.runs || (bound.upper_cost && *bound.upper_cost <= e.cost.mean))
+      continue;
+    bound.upper_cost = e.cost.mean;
+    bound.upper_by = e.strategy;
+  }
+  if (!bound.upper_cost || *bound.upper_cost <= 0.0) return;
+  for (auto& e : entries) e.regret_upper = judge::regret(e.cost.mean, *bound.upper_cost);
+}
+
 void stand(const Suite& suite, League& league) {
   std::vector<judge::Contender> contenders;
   for (const auto& s : suite.strategies) contenders.push_back({s.label, {}});
@@ -100,6 +141,7 @@ void stand(const Suite& suite, League& league) {
     }
   }
   league.ranking = judge::rank(contenders, true);
+  league.demands_needed = needed(contenders, league.ranking);
   for (const auto& r : league.ranking.order) {
     Standing s;
     s.strategy = r.name;
@@ -109,12 +151,16 @@ void stand(const Suite& suite, League& league) {
                r.score.confidence};
     std::vector<double> attained;
     std::vector<double> relative;
+    std::vector<double> over_best;
     std::vector<double> speedups;
     for (const auto& e : league.entries) {
       if (e.strategy != r.name) continue;
       s.demands_met += e.runs_that_meet == e.runs ? 1 : 0;
       attained.push_back(e.attainment.mean);
       relative.push_back(std::log(e.regret + 1.0));
+      if (e.regret_upper && *e.regret_upper > -1.0) {
+        over_best.push_back(std::log(*e.regret_upper + 1.0));
+      }
       for (const auto& base : league.entries) {
         if (base.demand != e.demand || base.strategy != "none") continue;
         speedups.push_back(std::log(judge::elastic_speedup(base.elasticity, e.elasticity)));
@@ -122,6 +168,7 @@ void stand(const Suite& suite, League& league) {
     }
     s.attainment = mean_of(attained);
     s.relative_cost = std::exp(mean_of(relative));
+    if (!over_best.empty()) s.relative_to_best = std::exp(mean_of(over_best));
     if (!speedups.empty()) s.elastic_speedup = std::exp(mean_of(speedups));
     league.standings.push_back(std::move(s));
   }
@@ -172,7 +219,8 @@ DemandBound bound_of(const Suite& suite, const Demand& demand) {
   return out;
 }
 
-League judge_suite(const Suite& suite, const std::vector<Cell>& cells) {
+League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
+                   const std::vector<Clairvoyant>& clairvoyants) {
   League out;
   for (const auto& demand : suite.demands) {
     out.bounds.push_back(bound_of(suite, demand));
@@ -184,6 +232,7 @@ League judge_suite(const Suite& suite, const std::vector<Cell>& cells) {
       }
       if (!of.empty()) entries.push_back(entry_of(suite, of, out.bounds.back()));
     }
+    close_bracket(clairvoyants, out.bounds.back(), entries, demand.name);
     std::vector<Entry*> all;
     for (auto& e : entries) all.push_back(&e);
     mark_front(

@@ -6,11 +6,13 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "spate/judge/statistics.h"
 #include "spate/suite/cell.h"
+#include "spate/suite/clairvoyant.h"
 #include "spate/suite/suite.h"
 
 namespace spate::suite {
@@ -19,6 +21,11 @@ namespace spate::suite {
 struct DemandBound {
   double lower_cost = 0.0;
   double per_request = 0.0;  // the cheapest possible service of one request
+  // The cheapest known to meet every objective with every seed: the clairvoyant's schedule or a
+  // strategy. Unset: none is known. The least possible cost lies between the two.
+  std::optional<double> upper_cost;
+  std::string upper_by;
+  std::optional<Clairvoyant> clairvoyant;  // where it was asked for
 };
 DemandBound bound_of(const Suite& suite, const Demand& demand);
 
@@ -32,6 +39,10 @@ struct Entry {
   judge::Interval cost;
   double cost_per_1000_good = 0.0;
   double regret = 0.0;  // mean cost over the lower bound, less 1
+  // Mean cost over the cheapest known that meets, less 1; negative for what is cheap and misses.
+  std::optional<double> regret_upper;
+  // Seeds for a 95 % interval of the cost that is 2 % wide to either side; unset with one seed.
+  std::optional<std::size_t> seeds_needed;
   // (cost + price of the misses beyond the budget) over the lower bound; the mean over the seeds.
   double score = 0.0;
   double p99_ms = 0.0;
@@ -47,10 +58,12 @@ struct Standing {
   std::string strategy;
   int rank = 1;
   std::vector<std::string> tied;
-  judge::Interval score;         // geometric mean over the demands
-  std::size_t demands_met = 0;   // all models met their targets in every run
-  double attainment = 0.0;       // mean over demands of the worst model's
-  double relative_cost = 0.0;    // geometric mean of cost over the lower bound
+  judge::Interval score;        // geometric mean over the demands
+  std::size_t demands_met = 0;  // all models met their targets in every run
+  double attainment = 0.0;      // mean over demands of the worst model's
+  double relative_cost = 0.0;   // geometric mean of cost over the lower bound
+  // Likewise over the cheapest known that meets, on the demands where one is; 0: on none.
+  double relative_to_best = 0.0;
   double elastic_speedup = 0.0;  // over `none` (geometric mean over demands); 0: no `none` here
   bool on_front = false;         // of relative_cost against attainment
 };
@@ -60,9 +73,14 @@ struct League {
   std::vector<Entry> entries;       // by demand, then by score
   std::vector<DemandBound> bounds;  // as the suite's demands
   judge::Ranking ranking;
+  // As ranking.p: demands like these that would tell the two apart with probability 80 %; unset:
+  // no difference was seen.
+  std::vector<std::vector<std::optional<std::size_t>>> demands_needed;
 };
 
-League judge_suite(const Suite& suite, const std::vector<Cell>& cells);
+// `clairvoyants`: one per demand in the suite's order, or none.
+League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
+                   const std::vector<Clairvoyant>& clairvoyants = {});
 
 nlohmann::json league_json(const Suite& suite, const League& league);
 std::string league_table(const Suite& suite, const League& league);  // for the terminal

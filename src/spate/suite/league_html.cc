@@ -97,18 +97,43 @@ std::string scatter(const std::vector<Dot>& dots) {
 std::string standings_table(const Suite& suite, const League& league) {
   std::string out =
       "<div class=\"wide\"><table><thead><tr><th>rank<th class=\"l\">strategy<th>score<th>95 % "
-      "interval<th>in time<th>demands met<th>cost over bound<th>elastic speed-up<th "
+      "interval<th>in time<th>demands met<th title=\"over the bound that no policy can go "
+      "below\">cost over bound<th title=\"over the cheapest known that meets the objective with "
+      "every seed; below 1: cheap, and misses\">over best<th>elastic speed-up<th "
       "class=\"l\">tied with</tr></thead><tbody>";
   for (const auto& s : league.standings) {
     out += fmt::format(
         "<tr><td>{}<td class=\"l\">{}{}<td>{:.2f}<td>{:.2f} to {:.2f}<td>{}<td "
-        "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td class=\"l dim\">{}</tr>",
+        "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td>{}<td class=\"l dim\">{}</tr>",
         s.rank, html_escaped(s.strategy), s.on_front ? " ◆" : "", s.score.mean, s.score.low,
         s.score.high, percent(s.attainment), s.demands_met == suite.demands.size() ? "good" : "bad",
         s.demands_met, suite.demands.size(), s.relative_cost,
+        s.relative_to_best > 0.0 ? fmt::format("{:.2f}×", s.relative_to_best) : "–",
         s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
   }
   return out + "</tbody></table></div>";
+}
+
+// What is known of the least cost at which the objective can be met.
+std::string bracket_text(const Suite& suite, const DemandBound& bound) {
+  const std::string currency = " m" + html_escaped(suite.prices.currency);
+  std::string out;
+  if (bound.upper_cost) {
+    out = fmt::format("The cheapest known that meets the objective costs {:.4g}{} ({}).",
+                      *bound.upper_cost * 1e3, currency,
+                      bound.upper_by == "clairvoyant" ? "the schedule of one who knows the demand"
+                                                      : html_escaped(bound.upper_by));
+  } else {
+    out = "Nothing is known to meet the objective.";
+  }
+  if (const auto& c = bound.clairvoyant) {
+    out += fmt::format(
+        " Searched: {} schedules of {} configurations in slots of {:g} s; the exact plan without "
+        "queues costs {:.4g}{}.",
+        c->evaluations, c->configurations, c->slot_s, c->plan_cost * 1e3, currency);
+    if (!c->why.empty()) out += " None met it: " + html_escaped(c->why) + ".";
+  }
+  return out;
 }
 
 std::string demand_section(const Suite& suite, const League& league, std::size_t index) {
@@ -120,26 +145,36 @@ std::string demand_section(const Suite& suite, const League& league, std::size_t
     dots.push_back({e.strategy, e.regret + 1.0, e.attainment.mean, e.on_front});
     rows += fmt::format(
         "<tr><td class=\"l\">{}{}<td class=\"{}\">{}<td>{}<td>{:.4g}<td>{:.4g} to "
-        "{:.4g}<td>{:.2f}×<td>{:.2f}<td>{:.0f} ms<td>{}<td>{:.0f}<td>{:.0f}<td>{:.0f}<td>{:.1f}<td>"
-        "{:.1f}<td>{:.1f}<td>{:.1f}</tr>",
+        "{:.4g}<td>{:.2f}×<td>{}<td>{:.2f}<td>{:.0f} "
+        "ms<td>{}<td>{:.0f}<td>{:.0f}<td>{:.0f}<td>{:.1f}<td>"
+        "{:.1f}<td>{:.1f}<td>{:.1f}<td>{}</tr>",
         html_escaped(e.strategy), e.on_front ? " ◆" : "",
         e.runs_that_meet == e.runs ? "good" : "bad", percent(e.attainment.mean),
         percent(e.worst_minute), e.cost.mean * 1e3, e.cost.low * 1e3, e.cost.high * 1e3,
-        e.regret + 1.0, e.score, e.p99_ms, fmt::format("{}/{}", e.runs_that_meet, e.runs), e.starts,
+        e.regret + 1.0, e.regret_upper ? fmt::format("{:.2f}×", *e.regret_upper + 1.0) : "–",
+        e.score, e.p99_ms, fmt::format("{}/{}", e.runs_that_meet, e.runs), e.starts,
         e.wasted_starts, e.oscillations, e.elasticity.theta_u_percent, e.elasticity.theta_o_percent,
-        e.elasticity.tau_u_percent, e.elasticity.tau_o_percent);
+        e.elasticity.tau_u_percent, e.elasticity.tau_o_percent,
+        e.seeds_needed ? fmt::format("{}", *e.seeds_needed) : "–");
+  }
+  const DemandBound& bound = league.bounds[index];
+  if (bound.clairvoyant && bound.clairvoyant->cost) {
+    dots.push_back({"clairvoyant", *bound.clairvoyant->cost / bound.lower_cost,
+                    bound.clairvoyant->attainment, true});
   }
   double requests = 0.0;
   for (const auto& m : demand.models) requests += m.sim.profile->total();
   return fmt::format(
       "<details><summary>{}</summary><p class=\"dim\">{} {:.4g} h, {:.0f} requests expected, no "
-      "policy can cost less than {:.4g} m{}.</p>{}<div class=\"wide\"><table><thead><tr><th "
+      "policy can cost less than {:.4g} m{}. {}</p>{}<div class=\"wide\"><table><thead><tr><th "
       "class=\"l\">strategy<th>in time<th>worst minute<th>cost, m{}<th>95 "
-      "%<th>over bound<th>score<th>p99<th>runs met<th>starts<th>wasted<th>oscillations<th>θ_U "
-      "%<th>θ_O %<th>τ_U %<th>τ_O %</tr></thead><tbody>{}</tbody></table></div></details>",
+      "%<th>over bound<th title=\"over the cheapest known that meets the objective\">over "
+      "best<th>score<th>p99<th>runs met<th>starts<th>wasted<th>oscillations<th>θ_U "
+      "%<th>θ_O %<th>τ_U %<th>τ_O %<th title=\"seeds for a 95 % interval of the cost of ±2 "
+      "%\">seeds for ±2 %</tr></thead><tbody>{}</tbody></table></div></details>",
       html_escaped(demand.name), html_escaped(demand.what), demand.duration_s / 3600.0, requests,
-      league.bounds[index].lower_cost * 1e3, html_escaped(suite.prices.currency), scatter(dots),
-      html_escaped(suite.prices.currency), rows);
+      bound.lower_cost * 1e3, html_escaped(suite.prices.currency), bracket_text(suite, bound),
+      scatter(dots), html_escaped(suite.prices.currency), rows);
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ Json entry_json(const Entry& e) {
           {"cost", interval_json(e.cost)},
           {"cost_per_1000_good", e.cost_per_1000_good},
           {"regret", e.regret},
+          {"regret_upper", e.regret_upper ? Json(*e.regret_upper) : Json(nullptr)},
+          {"seeds_needed", e.seeds_needed ? Json(*e.seeds_needed) : Json(nullptr)},
           {"score", e.score},
           {"p99_ms", e.p99_ms},
           {"worst_minute_attainment", e.worst_minute},
@@ -47,15 +49,13 @@ Json league_json(const Suite& suite, const League& league) {
            {"description", suite.description},
            {"seeds", suite.seeds},
            {"miss_price", suite.miss_price},
-           {"prices",
-            {{"cpu_per_hour", suite.prices.cpu_per_hour},
-             {"memory_gib_per_hour", suite.prices.memory_gib_per_hour},
-             {"currency", suite.prices.currency}}},
+           {"prices", judge::to_json(suite.prices)},
            {"demand_blocks", league.ranking.blocks},
            {"too_few_to_tell", league.ranking.too_few}};
   out["demands"] = Json::array();
   for (std::size_t i = 0; i < suite.demands.size(); ++i) {
     const Demand& d = suite.demands[i];
+    const DemandBound& bound = league.bounds[i];
     Json models = Json::array();
     for (const auto& m : d.models) {
       models.push_back({{"model", m.sim.settings.name},
@@ -63,30 +63,38 @@ Json league_json(const Suite& suite, const League& league) {
                         {"expected_requests", m.sim.profile->total()},
                         {"peak_per_s", m.sim.profile->peak_per_s()}});
     }
-    out["demands"].push_back({{"name", d.name},
-                              {"what", d.what},
-                              {"duration_s", d.duration_s},
-                              {"lower_bound_cost", league.bounds[i].lower_cost},
-                              {"models", models}});
+    out["demands"].push_back(
+        {{"name", d.name},
+         {"what", d.what},
+         {"duration_s", d.duration_s},
+         {"lower_bound_cost", bound.lower_cost},
+         {"upper_bound_cost", bound.upper_cost ? Json(*bound.upper_cost) : Json(nullptr)},
+         {"upper_bound_by", bound.upper_by},
+         {"clairvoyant", bound.clairvoyant ? to_json(*bound.clairvoyant) : Json(nullptr)},
+         {"models", models}});
   }
   out["league"] = Json::array();
   for (const auto& s : league.standings) {
-    out["league"].push_back({{"strategy", s.strategy},
-                             {"rank", s.rank},
-                             {"tied_with", s.tied},
-                             {"score", interval_json(s.score)},
-                             {"demands_met", s.demands_met},
-                             {"slo_attainment", s.attainment},
-                             {"relative_cost", s.relative_cost},
-                             {"elastic_speedup", s.elastic_speedup},
-                             {"on_front", s.on_front}});
+    out["league"].push_back(
+        {{"strategy", s.strategy},
+         {"rank", s.rank},
+         {"tied_with", s.tied},
+         {"score", interval_json(s.score)},
+         {"demands_met", s.demands_met},
+         {"slo_attainment", s.attainment},
+         {"relative_cost", s.relative_cost},
+         {"relative_to_best", s.relative_to_best > 0.0 ? Json(s.relative_to_best) : Json(nullptr)},
+         {"elastic_speedup", s.elastic_speedup},
+         {"on_front", s.on_front}});
   }
   out["p_values"] = Json::array();
   for (std::size_t i = 0; i < league.ranking.p.size(); ++i) {
     for (std::size_t k = 0; k < league.ranking.p[i].size(); ++k) {
+      const auto& needed = league.demands_needed[i][k];
       out["p_values"].push_back({{"better", league.ranking.order[i].name},
                                  {"worse", league.ranking.order[i + k + 1].name},
-                                 {"p_holm", league.ranking.p[i][k]}});
+                                 {"p_holm", league.ranking.p[i][k]},
+                                 {"demands_needed", needed ? Json(*needed) : Json(nullptr)}});
     }
   }
   out["entries"] = Json::array();
@@ -97,15 +105,16 @@ Json league_json(const Suite& suite, const League& league) {
 std::string league_table(const Suite& suite, const League& league) {
   std::size_t width = 8;
   for (const auto& s : suite.strategies) width = std::max(width, s.label.size());
-  std::string out =
-      fmt::format("{:>4}  {:<{}}  {:>6}  {:>15}  {:>8}  {:>7}  {:>9}  {:>8}\n", "rank", "strategy",
-                  width, "score", "(95 %)", "in time", "demands", "cost/min", "speed-up");
+  std::string out = fmt::format("{:>4}  {:<{}}  {:>6}  {:>15}  {:>8}  {:>7}  {:>9}  {:>9}  {:>8}\n",
+                                "rank", "strategy", width, "score", "(95 %)", "in time", "demands",
+                                "cost/min", "cost/best", "speed-up");
   for (const auto& s : league.standings) {
-    out += fmt::format("{:>4}  {:<{}}  {:>6.2f}  {:>15}  {:>8}  {:>7}  {:>9.2f}  {:>8}{}\n", s.rank,
-                       s.strategy, width, s.score.mean,
+    out += fmt::format("{:>4}  {:<{}}  {:>6.2f}  {:>15}  {:>8}  {:>7}  {:>9.2f}  {:>9}  {:>8}{}\n",
+                       s.rank, s.strategy, width, s.score.mean,
                        fmt::format("{:.2f} to {:.2f}", s.score.low, s.score.high),
                        fmt::format("{:.2f} %", 100.0 * s.attainment),
                        fmt::format("{}/{}", s.demands_met, suite.demands.size()), s.relative_cost,
+                       s.relative_to_best > 0.0 ? fmt::format("{:.2f}", s.relative_to_best) : "-",
                        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-",
                        s.on_front ? "  front" : "");
   }
@@ -115,6 +124,27 @@ std::string league_table(const Suite& suite, const League& league) {
       "over what no policy can go below; geometric mean over {} demands\nEqual ranks are ties: the "
       "paired data cannot tell them apart (Holm-corrected p above 0.05).\n",
       suite.miss_price, suite.demands.size());
+  std::size_t searched = 0;
+  std::size_t found = 0;
+  for (const auto& b : league.bounds) {
+    searched += b.clairvoyant ? 1 : 0;
+    found += b.clairvoyant && b.clairvoyant->cost ? 1 : 0;
+  }
+  out += fmt::format(
+      "cost/min: over the bound that no policy can go below; cost/best: over the cheapest known "
+      "that "
+      "meets the\nobjective with every seed ({}). The least possible lies between the two.\n",
+      searched > 0
+          ? fmt::format("a strategy, or the schedule of one who knows the demand, found on "
+                        "{} of {} demands",
+                        found, searched)
+          : "of the strategies; --clairvoyant searches further");
+  if (league.ranking.order.size() > 1 && !league.ranking.order.front().tied.empty() &&
+      league.demands_needed[0][0]) {
+    out += fmt::format("About {} demands like these would tell {} from {} (80 %).\n",
+                       *league.demands_needed[0][0], league.ranking.order[0].name,
+                       league.ranking.order[1].name);
+  }
   if (league.ranking.too_few) {
     out += "Too few demands for any difference to be significant among so many strategies.\n";
   }

@@ -14,19 +14,13 @@
 #include <vector>
 
 #include "spate/base/config_reader.h"
+#include "spate/judge/prices.h"
 #include "spate/scaling/strategies.h"
 #include "spate/sim/world_config.h"
 
 namespace spate::suite {
 
-struct Prices {
-  double cpu_per_hour = 0.0405;
-  double memory_gib_per_hour = 0.0045;
-  std::string currency = "USD";
-};
-
-// {cpu_per_hour, memory_gib_per_hour, currency}. Throws ConfigError.
-Prices read_prices(const ConfigReader& in);
+using judge::Prices;
 
 // One model of a demand: the simulated model, and what judging it needs.
 struct SuiteModel {
@@ -66,7 +60,8 @@ struct Suite {
 };
 
 // Reads and checks `file`; measures, in the simulator, the capacity of a replica of each kind of
-// model. `prices` replaces the file's. Throws ConfigError.
+// model. `prices` replaces the file's. CPU must have a price, for costs are compared with the least
+// that serving can cost. Throws ConfigError.
 Suite read_suite(const std::filesystem::path& file, const scaling::StrategyRegistry& registry,
                  const std::optional<Prices>& prices = std::nullopt);
 

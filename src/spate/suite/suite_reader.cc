@@ -140,8 +140,12 @@ class Reader {
       out.seeds.push_back(static_cast<std::uint64_t>(seed.integer(0, std::int64_t{1} << 53)));
     }
     if (out.seeds.empty()) in_.at("seeds").fail("at least one seed");
-    if (const auto given = in_.find("prices")) out.prices = read_prices(*given);
+    if (const auto given = in_.find("prices")) out.prices = judge::read_prices(*given);
     if (prices) out.prices = *prices;
+    if (out.prices.cpu_per_hour <= 0.0) {
+      in_.complain(
+          "cpu_per_hour must be above 0: costs are compared with the least cost of serving");
+    }
     out.miss_price = in_.number_or("miss_price", 10.0, 0.0, 1e6);
     if (const auto defaults = in_.find("model_defaults")) defaults_ = json_of(*defaults);
     read_strategies(out);
@@ -215,15 +219,6 @@ class Reader {
 };
 
 }  // namespace
-
-Prices read_prices(const ConfigReader& in) {
-  in.allow_only({"cpu_per_hour", "memory_gib_per_hour", "currency"});
-  Prices out;
-  out.cpu_per_hour = in.number_or("cpu_per_hour", out.cpu_per_hour, 1e-9, 1e9);
-  out.memory_gib_per_hour = in.number_or("memory_gib_per_hour", out.memory_gib_per_hour, 0.0, 1e9);
-  out.currency = in.text_or("currency", out.currency);
-  return out;
-}
 
 Suite read_suite(const std::filesystem::path& file, const scaling::StrategyRegistry& registry,
                  const std::optional<Prices>& prices) {
