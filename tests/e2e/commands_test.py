@@ -41,8 +41,38 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import", "suite run"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import", "suite run", "tune", "export"):
             self.assertIn(wanted, names)
+
+    def test_strategies_and_wrappers_are_listed_with_their_options(self):
+        text = spate("strategies").stdout
+        for name in ("horizontal", "keda", "cooldown", "keep_warm"):
+            self.assertRegex(text, rf"(?m)^{name} +\S")
+        listed = {entry["name"]: entry for entry in json.loads(spate("strategies", "--json").stdout)}
+        self.assertEqual({name for name, entry in listed.items() if entry["wrapper"]},
+                         {"limits", "cooldown", "dead_band", "scale_in_guard", "keep_warm", "metrics"})
+        self.assertEqual([(o["name"], o["default"], o["low"], o["high"]) for o in listed["cooldown"]["options"]],
+                         [("out_s", 0.0, 0.0, 86400.0), ("in_s", 60.0, 0.0, 86400.0)])
+        one = spate("strategies", "cooldown").stdout
+        self.assertRegex(one, r"in_s +seconds after .*\n +default 60, from 0 to 86400")
+        self.assertNotIn("kind", one)
+        self.expect_refusal("strategies", "cooldwon", says=['did you mean "cooldown"?'])
+        self.expect_refusal("strategies", "hpa_cpuu", says=['did you mean "hpa_cpu"?'])
+
+    def test_a_tuned_strategy_is_exported(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = pathlib.Path(folder) / "tuned.yaml"
+            options.write_text("strategies:\n  hpa_cpu_tuned:\n    kind: hpa_cpu\n    options:\n"
+                               "      target_utilization_percent: 55\n")
+            result = spate("export", "hpa_cpu", "--as", "hpa", "--options", str(options), "--model", "web", "--max", "7")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            for line in ("apiVersion: autoscaling/v2", "  name: web", "  maxReplicas: 7", "          averageUtilization: 55"):
+                self.assertIn(line + "\n", result.stdout)
+            self.expect_refusal("export", "keda", "--as", "keda", "--options", str(options), says=["hpa_cpu_tuned"])
+        scenario = spate("export", "hpa_cpu", "--as", "hpa", "--scenario", "scenarios/demo.yaml", "--model", "resnet50")
+        self.assertEqual(scenario.returncode, 0, scenario.stderr)
+        self.assertIn("  name: resnet50\n", scenario.stdout)
+        self.expect_refusal("export", "erlang_c", "--as", "hpa", says=["hpa_cpu, hpa_external"])
 
     def test_version(self):
         self.assertRegex(spate("--version").stdout, r"^\d+\.\d+\.\d+\n$")

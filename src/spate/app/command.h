@@ -23,11 +23,13 @@ void add_worker_command(CLI::App& app, Run& run);
 void add_gateway_command(CLI::App& app, Run& run);
 void add_influx_command(CLI::App& app, Run& run);
 void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
+void add_export_command(CLI::App& app, Run& run);
 void add_simulate_command(CLI::App& app, Run& run);
 void add_validate_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
 void add_suite_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);
+void add_tune_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_health_command(CLI::App& app, Run& run);
 

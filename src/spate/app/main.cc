@@ -51,6 +51,8 @@ int main(int argc, char** argv) {
   spate::app::add_worker_command(app, run);
   spate::app::add_influx_command(app, run);
   spate::app::add_suite_command(app, run);
+  spate::app::add_tune_command(app, run);
+  spate::app::add_export_command(app, run);
   spate::app::add_trace_command(app, run);
   spate::app::add_strategies_command(app, run);
   spate::app::add_doctor_command(app, run);

@@ -152,8 +152,12 @@ Cell measure(const Suite& suite, const Demand& demand, const std::string& strate
 
 Cell run_cell(const Suite& suite, const Demand& demand, const SuiteStrategy& strategy,
               std::uint64_t seed, const scaling::StrategyRegistry& registry) {
+  const auto make = [&](const scaling::StrategyRegistry& from) {
+    return from.make(strategy.kind, strategy.options, strategy.label);
+  };
   sim::World world(world_of(demand, seed),
-                   registry.make(strategy.kind, strategy.options, strategy.label));
+                   strategy.sees_schedule ? make(scaling::builtin_strategies(schedule_of(demand)))
+                                          : make(registry));
   return measure(suite, demand, strategy.label, seed, world.run());
 }
 

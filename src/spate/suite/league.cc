@@ -59,8 +59,7 @@ Entry entry_of(const Suite& suite, const std::vector<const Cell*>& cells,
     attainments.push_back(worst_attainment(*cell));
     costs.push_back(cell->cost());
     good += cell->in_time();
-    const double fine = misses_beyond_budget(*cell) * suite.miss_price * bound.per_request;
-    out.score += (cell->cost() + fine) / bound.lower_cost / n;
+    out.score += cell_score(suite, *cell, bound) / n;
     const double weight = 1.0 / (n * static_cast<double>(cell->models.size()));
     for (const auto& m : cell->models) {
       out.p99_ms = std::max(out.p99_ms, m.p99_ms);
@@ -79,6 +78,11 @@ Entry entry_of(const Suite& suite, const std::vector<const Cell*>& cells,
   }
   out.cost_per_1000_good = good > 0.0 ? 1000.0 * out.cost.mean * n / good : 0.0;
   return out;
+}
+
+bool sees_schedule(const Suite& suite, const std::string& label) {
+  return std::any_of(suite.strategies.begin(), suite.strategies.end(),
+                     [&](const auto& s) { return s.label == label && s.sees_schedule; });
 }
 
 // Marks what no other beats in both: cost low, attainment high.
@@ -145,6 +149,7 @@ void stand(const Suite& suite, League& league) {
   for (const auto& r : league.ranking.order) {
     Standing s;
     s.strategy = r.name;
+    s.sees_schedule = sees_schedule(suite, r.name);
     s.rank = r.rank;
     s.tied = r.tied;
     s.score = {std::exp(r.score.mean), std::exp(r.score.low), std::exp(r.score.high),
@@ -173,7 +178,9 @@ void stand(const Suite& suite, League& league) {
     league.standings.push_back(std::move(s));
   }
   std::vector<Standing*> all;
-  for (auto& s : league.standings) all.push_back(&s);
+  for (auto& s : league.standings) {
+    if (!s.sees_schedule) all.push_back(&s);
+  }
   mark_front(
       all, [](const Standing& s) { return s.relative_cost; },
       [](const Standing& s) { return s.attainment; });
@@ -219,6 +226,11 @@ DemandBound bound_of(const Suite& suite, const Demand& demand) {
   return out;
 }
 
+double cell_score(const Suite& suite, const Cell& cell, const DemandBound& bound) {
+  const double fine = misses_beyond_budget(cell) * suite.miss_price * bound.per_request;
+  return (cell.cost() + fine) / bound.lower_cost;
+}
+
 League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
                    const std::vector<Clairvoyant>& clairvoyants) {
   League out;
@@ -234,7 +246,9 @@ League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
     }
     close_bracket(clairvoyants, out.bounds.back(), entries, demand.name);
     std::vector<Entry*> all;
-    for (auto& e : entries) all.push_back(&e);
+    for (auto& e : entries) {
+      if (!sees_schedule(suite, e.strategy)) all.push_back(&e);
+    }
     mark_front(
         all, [](const Entry& e) { return e.cost.mean; },
         [](const Entry& e) { return e.attainment.mean; });

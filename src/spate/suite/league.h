@@ -29,6 +29,9 @@ struct DemandBound {
 };
 DemandBound bound_of(const Suite& suite, const Demand& demand);
 
+// (cost + price of the misses beyond the budget) over the lower bound: docs/suites.md.
+double cell_score(const Suite& suite, const Cell& cell, const DemandBound& bound);
+
 // One strategy on one demand, over the seeds.
 struct Entry {
   std::string demand;
@@ -51,11 +54,13 @@ struct Entry {
   double wasted_starts = 0.0;
   double oscillations = 0.0;
   judge::Elasticity elasticity;  // means over models and seeds
-  bool on_front = false;         // no other is cheaper with at least as much in time
+  // No other that does not see the schedule is cheaper with at least as much in time.
+  bool on_front = false;
 };
 
 struct Standing {
   std::string strategy;
+  bool sees_schedule = false;  // a baseline; never on the front
   int rank = 1;
   std::vector<std::string> tied;
   judge::Interval score;        // geometric mean over the demands

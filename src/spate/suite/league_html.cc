@@ -105,9 +105,13 @@ std::string standings_table(const Suite& suite, const League& league) {
     out += fmt::format(
         "<tr><td>{}<td class=\"l\">{}{}<td>{:.2f}<td>{:.2f} to {:.2f}<td>{}<td "
         "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td>{}<td class=\"l dim\">{}</tr>",
-        s.rank, html_escaped(s.strategy), s.on_front ? " ◆" : "", s.score.mean, s.score.low,
-        s.score.high, percent(s.attainment), s.demands_met == suite.demands.size() ? "good" : "bad",
-        s.demands_met, suite.demands.size(), s.relative_cost,
+        s.rank, html_escaped(s.strategy),
+        s.sees_schedule ? " (sees the schedule)"
+        : s.on_front    ? " ◆"
+                        : "",
+        s.score.mean, s.score.low, s.score.high, percent(s.attainment),
+        s.demands_met == suite.demands.size() ? "good" : "bad", s.demands_met, suite.demands.size(),
+        s.relative_cost,
         s.relative_to_best > 0.0 ? fmt::format("{:.2f}×", s.relative_to_best) : "–",
         s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
   }

@@ -77,6 +77,7 @@ Json league_json(const Suite& suite, const League& league) {
   for (const auto& s : league.standings) {
     out["league"].push_back(
         {{"strategy", s.strategy},
+         {"sees_schedule", s.sees_schedule},
          {"rank", s.rank},
          {"tied_with", s.tied},
          {"score", interval_json(s.score)},
@@ -116,7 +117,9 @@ std::string league_table(const Suite& suite, const League& league) {
                        fmt::format("{}/{}", s.demands_met, suite.demands.size()), s.relative_cost,
                        s.relative_to_best > 0.0 ? fmt::format("{:.2f}", s.relative_to_best) : "-",
                        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-",
-                       s.on_front ? "  front" : "");
+                       s.sees_schedule ? "  sees the schedule"
+                       : s.on_front    ? "  front"
+                                       : "");
   }
   out += fmt::format(
       "score: cost, with {:g} times the least cost of a request for each miss beyond the "

@@ -44,6 +44,7 @@ struct SuiteStrategy {
   std::string label;
   std::string kind;
   std::optional<ConfigReader> options;
+  bool sees_schedule = false;  // a baseline: each cell hands it its demand's schedule
   nlohmann::json settings;
 };
 
@@ -68,6 +69,9 @@ Suite read_suite(const std::filesystem::path& file, const scaling::StrategyRegis
 // The largest Poisson rate (to 1 %) that one replica of `model` at its initial limit serves so that
 // the target is met over 20 000 requests, by bisection in the simulator. Equal models, equal rate.
 double replica_capacity(const sim::SimModel& model);
+
+// What the baselines are told of a demand: its mean rates, and what a replica serves.
+scaling::DemandByModel schedule_of(const Demand& demand);
 
 // The simulated run of one cell.
 sim::WorldConfig world_of(const Demand& demand, std::uint64_t seed);

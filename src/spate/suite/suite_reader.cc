@@ -5,6 +5,7 @@
 #include <map>
 
 #include "spate/base/check.h"
+#include "spate/sim/planned_demand.h"
 #include "spate/sim/world.h"
 #include "spate/suite/suite.h"
 #include "spate/suite/week.h"
@@ -164,11 +165,23 @@ class Reader {
       s.kind = label;
       const ConfigReader entry = list.at(label);
       if (!entry.is_map()) entry.fail("a map (empty: {})");
-      entry.allow_only({"kind", "options"});
+      entry.allow_only({"kind", "options", "wrap"});
       s.kind = entry.text_or("kind", label);
       s.options = entry.find("options");
-      // Checked now: an unknown strategy or option must not show after an hour.
-      (void)registry_.make(s.kind, s.options, entry.where());
+      if (const auto wrap = entry.find("wrap")) {
+        // The strategy's maker takes wrappers as one more option.
+        Json whole = s.options ? json_of(*s.options) : Json::object();
+        whole["wrap"] = json_of(*wrap);
+        s.options = ConfigReader::from_text(whole.dump(), entry.where());
+      }
+      s.sees_schedule = registry_.find(s.kind, entry.where()).sees_schedule;
+      // Checked now: an unknown strategy or option must not show after an hour. (A baseline refuses
+      // to be made without any schedule.)
+      if (s.sees_schedule) {
+        (void)scaling::builtin_strategies({{"", {}}}).make(s.kind, s.options, entry.where());
+      } else {
+        (void)registry_.make(s.kind, s.options, entry.where());
+      }
       s.settings = {{"kind", s.kind}, {"options", s.options ? json_of(*s.options) : Json()}};
       out.strategies.push_back(std::move(s));
     }
@@ -223,6 +236,16 @@ class Reader {
 Suite read_suite(const std::filesystem::path& file, const scaling::StrategyRegistry& registry,
                  const std::optional<Prices>& prices) {
   return Reader(file, registry).read(prices);
+}
+
+scaling::DemandByModel schedule_of(const Demand& demand) {
+  scaling::DemandByModel out;
+  for (const auto& m : demand.models) {
+    auto schedule = sim::planned_demand(*m.sim.profile, demand.warm_up_s);
+    schedule.capacity_per_s = m.capacity_per_s;
+    out.emplace(m.sim.settings.name, std::move(schedule));
+  }
+  return out;
 }
 
 sim::WorldConfig world_of(const Demand& demand, std::uint64_t seed) {

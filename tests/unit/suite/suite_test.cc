@@ -8,6 +8,7 @@
 
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
+#include "spate/suite/league.h"
 #include "spate/suite/run_suite.h"
 #include "spate/suite/week.h"
 #include "testing/test_folder.h"
@@ -114,6 +115,41 @@ TEST_F(SuiteFile, RunsCellsAndGoesOnWhereItStopped) {
   second.version = "other";
   (void)run_suite(suite, registry_, second).value();
   EXPECT_EQ(kept, 0U);
+}
+
+TEST_F(SuiteFile, BaselinesSeeTheScheduleOfEachDemand) {
+  std::string text = kSmall;
+  text.replace(text.find("  none: {}"), 10, "  none: {}\n  oracle_boot: {}\n  static_peak: {}");
+  Suite suite = read(text);
+  suite.strategies.pop_back();  // eager
+  suite.demands.erase(suite.demands.begin());
+  EXPECT_FALSE(suite.strategies[0].sees_schedule);
+  const SuiteStrategy& boot = suite.strategies[1];
+  ASSERT_TRUE(boot.sees_schedule);
+
+  const Demand& rush = suite.demands[0];
+  const auto seen = schedule_of(rush).at("m");
+  const double capacity = rush.models[0].capacity_per_s;
+  EXPECT_EQ(seen.capacity_per_s, capacity);
+  ASSERT_EQ(seen.rates_per_s.size(), 125U) << "warm-up and 120 s, by the second";
+  EXPECT_NEAR(seen.rates_per_s.at(44), 0.5 * capacity, 1e-9);
+  EXPECT_NEAR(seen.rates_per_s.at(46), 1.8 * capacity, 1e-9);
+
+  // Its second replica is there before the rush is; `none` has one throughout.
+  const Cell oracle = run_cell(suite, rush, boot, 1, registry_);
+  const Cell none = run_cell(suite, rush, suite.strategies[0], 1, registry_);
+  const Cell peak = run_cell(suite, rush, suite.strategies[2], 1, registry_);
+  EXPECT_GT(oracle.models[0].attainment, 0.95);
+  EXPECT_LT(none.models[0].attainment, 0.8);
+  EXPECT_NEAR(peak.models[0].mean_ready, 2.0, 0.05);
+  EXPECT_LT(oracle.models[0].mean_ready, 1.9);
+
+  const League league = judge_suite(suite, {oracle, none, peak});
+  EXPECT_THAT(league_table(suite, league), HasSubstr("sees the schedule"));
+  for (const auto& s : league.standings) {
+    EXPECT_EQ(s.sees_schedule, s.strategy != "none");
+    EXPECT_FALSE(s.sees_schedule && s.on_front);
+  }
 }
 
 TEST_F(SuiteFile, EqualSeedsGiveEqualCellsInAnyNumberOfThreads) {
