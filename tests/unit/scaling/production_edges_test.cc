@@ -48,6 +48,11 @@ class Edge {
     for (int i = 0; i < static_cast<int>(for_s * 10.0 + 0.5); ++i) step();
     return wanted_;
   }
+  // A tenth of a second without a reading.
+  int pass_unread() {
+    step(false);
+    return wanted_;
+  }
   // The tenth of a second at which `replicas` were wanted first; -1 within `for_s` never.
   int tenths_until(int replicas, double for_s) {
     for (int i = 1; i <= static_cast<int>(for_s * 10.0 + 0.5); ++i) {
@@ -75,10 +80,10 @@ class Edge {
     sampler_.read(now_, "m", raw);
   }
 
-  void step() {
+  void step(bool reads = true) {
     now_ += milliseconds(100);
     for (double& total : cpu_s_) total += cpus_ / 10.0;
-    read();
+    if (reads) read();
     if ((now_ - start_) % strategy_->needs().tick != Duration{0}) return;
     ModelView view;
     view.model = "m";
@@ -194,6 +199,19 @@ TEST(ProductionEdges, RayToZeroHasItsOwnDelay) {
   edge.serve(0);
   EXPECT_EQ(edge.pass(10.5), 1);
   EXPECT_EQ(edge.pass(1), 0);
+}
+
+TEST(ProductionEdges, RayKnowsNoRecordOfAReplicaFromBeforeItsFirstRequest) {
+  // Read idle exactly a look-back period before the push at 7 s, and first used after the last
+  // record (6 s; that of 7 s is late): its counter, 4, is what is pushed, and 8 in all want 4.
+  Edge edge("ray_serve",
+            "{target_ongoing_requests: 2, upscale_delay_s: 0, downscale_delay_s: 600, "
+            "look_back_period_s: 5, metrics_interval_s: 7}",
+            2, bounds(0, 10));
+  EXPECT_EQ(edge.pass(6.5), 2);
+  edge.serve(4);
+  EXPECT_EQ(edge.pass(0.4), 2);
+  EXPECT_EQ(edge.pass_unread(), 4);
 }
 
 TEST(ProductionEdges, KpaGoesToZeroAfterTheStableWindowAndTheGracePeriod) {
