@@ -41,7 +41,7 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "trace import", "suite run", "tune", "export"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "profile", "trace import", "suite run", "tune", "export"):
             self.assertIn(wanted, names)
 
     def test_strategies_and_wrappers_are_listed_with_their_options(self):
@@ -82,6 +82,9 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
         for word in says:
             self.assertIn(word, result.stderr)
+
+    def test_profile_says_what_it_lacks(self):
+        self.expect_refusal("profile", "--models", "resnet", says=["resnet", "resnet50"])
 
     def test_health_says_who_does_not_answer(self):
         port = free_port()

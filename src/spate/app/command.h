@@ -26,6 +26,7 @@ void add_experiment_commands(CLI::App& app, Run& run);  // run, compare, report
 void add_export_command(CLI::App& app, Run& run);
 void add_simulate_command(CLI::App& app, Run& run);
 void add_validate_command(CLI::App& app, Run& run);
+void add_profile_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
 void add_suite_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);

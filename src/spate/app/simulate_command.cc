@@ -107,8 +107,7 @@ void add_simulate_command(CLI::App& app, Run& run) {
       "simulate",
       "Compare strategies on a scenario in simulated time, hours in seconds.\n"
       "The gateway's core, the samplers and the strategies are the live ones; the machine is made\n"
-      "up from a profile that `scripts/measure profile` measured. The table and the report are "
-      "those of\n"
+      "up from a profile that `spate profile` measured. The table and the report are those of\n"
       "`spate compare`.");
   command->add_option("scenario", arguments->scenario, "Scenario file (docs/scenario.md)")
       ->required()

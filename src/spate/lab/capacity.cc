@@ -10,41 +10,16 @@
 #include "spate/base/files.h"
 #include "spate/base/sha256.h"
 #include "spate/lab/canary.h"
+#include "spate/lab/model_samples.h"
 #include "spate/lab/run_files.h"
 #include "spate/lab/supervisor.h"
 #include "spate/lab/worker_probe.h"
-#include "spate/models/dataset.h"
 #include "spate/models/manifest.h"
 
 namespace spate::lab {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr std::size_t kSamples = 64;  // distinct samples sent in turn
-
-Result<std::vector<wire::Item>> load_samples(const ModelScenario& model) {
-  const auto dataset = models::Dataset::open(model.dataset);
-  if (!dataset) return dataset.error();
-  const auto size = dataset->size(model.split);
-  if (!size) return size.error();
-  if (*size == 0) {
-    return Error{ErrorCode::NotFound,
-                 fmt::format("the split {} of {} is empty", model.split, model.dataset.string())};
-  }
-  std::vector<wire::Item> out;
-  // Spread over the split: neighbours may be of one class and alike.
-  const std::size_t count = std::min(kSamples, *size);
-  for (std::size_t i = 0; i < count; ++i) {
-    auto sample = dataset->sample(model.split, i * *size / count);
-    if (!sample) return sample.error();
-    wire::Item item;
-    item.content_type = sample->content_type;
-    item.payload = std::move(sample->payload);
-    out.push_back(std::move(item));
-  }
-  return out;
-}
 
 std::vector<int> batch_sizes(int max_batch) {
   std::vector<int> out;

@@ -26,13 +26,6 @@ using Json = nlohmann::json;
 
 constexpr double kLongestRunSeconds = 86400.0;
 
-std::filesystem::path this_program() {
-  std::error_code failed;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
-  if (failed) throw ConfigError("cannot find this program: /proc is not mounted");
-  return path;
-}
-
 std::filesystem::path default_out(const std::string& scenario, WallTime now) {
   const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(now);
   return std::filesystem::path("var/runs") /
@@ -190,6 +183,13 @@ Status write_experiment(const CompareOptions& options, const Experiment& experim
 }
 
 }  // namespace
+
+std::filesystem::path this_program() {
+  std::error_code failed;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (failed) throw ConfigError("cannot find this program: /proc is not mounted");
+  return path;
+}
 
 std::vector<std::string> order_of(std::vector<std::string> labels, std::uint64_t seed,
                                   int repetition) {

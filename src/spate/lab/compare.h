@@ -65,6 +65,9 @@ struct Refused {
 // missing inputs, and Refused, before anything has been started.
 CompareOutcome compare(const CompareOptions& options);
 
+// The path of the running `spate`. Throws ConfigError without /proc.
+std::filesystem::path this_program();
+
 // The order of `labels` in repetition `repetition` (from 1).
 std::vector<std::string> order_of(std::vector<std::string> labels, std::uint64_t seed,
                                   int repetition);

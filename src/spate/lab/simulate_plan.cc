@@ -7,6 +7,8 @@
 
 #include "spate/base/config_error.h"
 #include "spate/lab/capacity_search.h"
+#include "spate/lab/model_samples.h"
+#include "spate/lab/saturated_calls.h"
 #include "spate/lab/simulate.h"
 #include "spate/sim/cpu_group.h"
 
@@ -29,11 +31,6 @@ gateway::RouteOptions route_of(const ModelScenario& m) {
   if (m.dispatch == "power_of_two") out.dispatch = gateway::DispatchPolicy::PowerOfTwo;
   if (m.dispatch == "round_robin") out.dispatch = gateway::DispatchPolicy::RoundRobin;
   return out;
-}
-
-std::string profiled_name(const ModelScenario& m) {
-  const auto path = m.model.lexically_normal();
-  return (path.has_filename() ? path.filename() : path.parent_path().filename()).string();
 }
 
 // What a call takes from a fresh quota: the best case.
@@ -64,33 +61,14 @@ void require_possible(const ModelScenario& m, const sim::ProfiledModel& profiled
       m.name, m.slo_latency_ms, cpu_ms, cpus, call_ms, transport_ms, call_ms + transport_ms));
 }
 
-// A saturated replica under its limit, one call after another.
-std::vector<Duration> saturated_calls(const sim::ServiceLaws& laws, int batch, double cpus,
-                                      Duration period, std::uint64_t seed) {
-  Rng rng(seed, "capacity");
-  sim::CpuGroup group(period.count());
-  group.set_limit(cpus, 0);
-  group.set_demand(1.0);
-  const auto draw = laws.of(batch);
-  std::vector<Duration> out;
-  std::int64_t now = 0;
-  for (int i = 0; i < kCallsMeasured; ++i) {
-    const std::int64_t end = group.when(group.v() + draw.law->sample_ns(rng) * draw.scale);
-    group.advance(end);
-    out.emplace_back(end - now);
-    now = end;
-  }
-  return out;
-}
-
 void resolve(ModelScenario& m, const sim::SimModel& model, const sim::MachineProfile& profile,
              std::uint64_t seed, double duration_s) {
   if (!m.needs_capacity || m.capacity) return;
   CapacityQuestion question;
   question.route = model.route;
   for (int batch = 1; batch <= m.max_batch; batch *= 2) {
-    question.service[batch] =
-        saturated_calls(model.service, batch, m.cpu_limit, profile.cfs_period, seed);
+    question.service[batch] = saturated_calls(model.service, batch, m.cpu_limit, profile.cfs_period,
+                                              seed, kCallsMeasured);
   }
   const auto mode = worker::mode_from(m.mode).value_or(worker::Mode::Throughput);
   question.credits =
@@ -182,6 +160,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   world.machine_cpus = std::max(1, static_cast<int>(plan.machine_cores));
   world.cfs_period = profile.cfs_period;
   world.limit_delay = profile.limit_delay;
+  world.decide = profile.decide;
   world.to_gateway = profile.to_gateway;
   world.from_gateway = profile.from_gateway;
   if (options.fluid) world.fluid_step = fluid_step_for(scenario);
@@ -197,6 +176,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
     model.service = profiled.service;
     model.service_threads = profiled.service_threads;
     model.start = profiled.start;
+    model.start_busy = profiled.start_busy;
     model.memory_bytes = profiled.memory_bytes;
     resolve(m, model, profile, scenario.seed, scenario.duration_s);
     model.profile = std::make_shared<const influx::Profile>(m.profile);
@@ -207,7 +187,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   }
   if (options.contention) {
     // What gateway, broker and influx use is not there for the workers.
-    world.cores = std::max(0.1, plan.machine_cores - message_cpus);
+    world.cores = std::max(0.1, plan.machine_cores - profile.idle_cpus - message_cpus);
     world.more_machines = scenario.machine.more;
   }
   for (const FaultScenario& fault : scenario.faults) {

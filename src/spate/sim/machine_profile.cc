@@ -41,7 +41,7 @@ StartLaws read_start(const ConfigReader& in) {
 
 ProfiledModel read_model(const ConfigReader& in, const std::string& name) {
   in.allow_only({"variant", "memory_bytes", "call_cpu", "call_cpu_threads", "start", "start_busy",
-                 "measured"});
+                 "checks", "measured"});
   ProfiledModel out;
   out.name = name;
   out.variant = in.text_or("variant", "");
@@ -52,6 +52,7 @@ ProfiledModel read_model(const ConfigReader& in, const std::string& name) {
     out.service_threads = read_service(*threads);
   }
   out.start = read_start(in.at("start"));
+  if (const auto busy = in.find("start_busy")) out.start_busy = read_start(*busy);
   return out;
 }
 
@@ -63,37 +64,41 @@ const ProfiledModel& MachineProfile::model(const std::string& name) const {
     if (model.name == name) return model;
     known += (known.empty() ? "" : ", ") + model.name;
   }
-  throw ConfigError(
-      fmt::format("{}: has no model \"{}\" (it has: {}); measure it with scripts/measure profile",
-                  file, name, known));
+  throw ConfigError(fmt::format(
+      "{}: has no model \"{}\" (it has: {}); measure it with spate profile", file, name, known));
 }
 
 MachineProfile read_machine_profile(const ConfigReader& in) {
-  if (!in.is_map()) in.fail("a machine profile (scripts/measure profile makes one)");
+  if (!in.is_map()) in.fail("a machine profile (spate profile makes one)");
   const std::int64_t schema = in.at("schema").integer();
   if (schema != kMachineProfileSchema) {
     in.at("schema").complain(
         fmt::format("this is a machine profile of version {}, and this program reads version {}; "
-                    "measure it again with scripts/measure profile",
+                    "measure the machine again with spate profile",
                     schema, kMachineProfileSchema));
   }
   in.allow_only({"schema", "spate", "measured_unix_s", "machine", "canary", "cores", "limits",
-                 "transport", "models"});
+                 "transport", "control", "warnings", "models"});
   MachineProfile out;
   out.file = in.where();
   if (const auto machine = in.find("machine")) out.machine_json = machine->to_json_text();
   out.measured_unix_s = in.number_or("measured_unix_s", 0.0, 0.0, 1e12);
   out.cores = static_cast<int>(in.at("cores").integer(1, 4096));
   const ConfigReader limits = in.at("limits");
-  limits.allow_only({"mechanism", "period_ms", "delay"});
+  limits.allow_only({"mechanism", "period_ms", "delay", "measured"});
   out.limit_mechanism = limits.at("mechanism").text();
   out.cfs_period = limits.at("period_ms").milliseconds(1.0, 1000.0);
   out.limit_delay = Law::read(limits.at("delay"));
   const ConfigReader transport = in.at("transport");
-  transport.allow_only({"to_gateway", "from_gateway", "message_cpu_ms"});
+  transport.allow_only({"to_gateway", "from_gateway", "message_cpu_ms", "idle_cpus", "measured"});
   out.to_gateway = Law::read(transport.at("to_gateway"));
   out.from_gateway = Law::read(transport.at("from_gateway"));
   out.message_cpu_ms = transport.at("message_cpu_ms").number(0.0, 1e4);
+  out.idle_cpus = transport.number_or("idle_cpus", 0.0, 0.0, 4096.0);
+  if (const auto control = in.find("control")) {
+    control->allow_only({"decide", "measured"});
+    out.decide = Law::read(control->at("decide"));
+  }
   const ConfigReader models = in.at("models");
   for (const std::string& name : models.keys()) {
     out.models.push_back(read_model(models.at(name), name));

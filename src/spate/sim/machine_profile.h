@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// MachineProfile: what `scripts/measure profile` measured of a machine and its models, and the
-// simulator computes with. docs/simulator.md describes the file. A profile of another version of
+// MachineProfile: what `spate profile` measured of a machine and its models, and the
+// simulator computes with. docs/profile.md describes the file. A profile of another version of
 // the format is refused, as its figures would mean something else.
 //
 // Threads: plain data.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,15 +16,16 @@
 
 namespace spate::sim {
 
-inline constexpr int kMachineProfileSchema = 1;
+inline constexpr int kMachineProfileSchema = 2;
 
 struct ProfiledModel {
   std::string name;     // the model directory's name
   std::string variant;  // of its manifest
   double memory_bytes = 0.0;
-  ServiceLaws service;          // CPU time of a call on one thread
-  ServiceLaws service_threads;  // with `threads` threads; may be empty
-  StartLaws start;              // on an idle machine
+  ServiceLaws service;                  // CPU time of a call on one thread
+  ServiceLaws service_threads;          // with `threads` threads; may be empty
+  StartLaws start;                      // on an idle machine
+  std::optional<StartLaws> start_busy;  // with every CPU computing for others
 };
 
 struct MachineProfile {
@@ -34,9 +36,11 @@ struct MachineProfile {
   std::string limit_mechanism;  // "cgroup_v2", "cgroup_v1"
   Duration cfs_period = std::chrono::milliseconds(100);
   Law limit_delay;
+  Law decide;                   // a decision until it reaches the engine
   Law to_gateway;               // intended send until received
   Law from_gateway;             // answered until received back
   double message_cpu_ms = 0.0;  // of gateway, broker and influx together, per request
+  double idle_cpus = 0.0;       // of the three when nothing is asked
   std::vector<ProfiledModel> models;
 
   // Throws ConfigError that names what the profile has.

@@ -161,7 +161,19 @@ void ModelWorld::start_worker(const scaling::ReplicaSpec& spec) {
   }
   live_.push_back(slot);
   by_replica_[spec.replica_id] = slot;
-  push(Happening::Spawned, slot, now() + std::llround(model_.start.spawn.sample_ns(start_rng_)));
+  cold.busy = world_.busy_ratio(worker.machine);
+  const double decided = world_.config_.decide.sample_ns(start_rng_);
+  push(Happening::Spawned, slot,
+       now() + std::llround(decided + start_phase_ns(slot, &StartLaws::spawn)));
+}
+
+// Between what it takes on an idle machine and on a busy one, at equal luck.
+double ModelWorld::start_phase_ns(std::uint32_t slot, Law StartLaws::*phase) {
+  const double busy = cold_[slot].busy;
+  if (!model_.start_busy || busy <= 0.0) return (model_.start.*phase).sample_ns(start_rng_);
+  Rng same = start_rng_;
+  const double idle_ns = (model_.start.*phase).sample_ns(start_rng_);
+  return idle_ns + busy * ((*model_.start_busy.*phase).sample_ns(same) - idle_ns);
 }
 
 void ModelWorld::worker_event(const Event& event) {
@@ -187,11 +199,11 @@ void ModelWorld::worker_event(const Event& event) {
           at,
           {.kind = scaling::ReplicaEvent::Kind::Started, .replica_id = cold.replica, .detail = ""});
       push(Happening::DialledIn, slot,
-           now() + std::llround(model_.start.to_main.sample_ns(start_rng_)));
+           now() + std::llround(start_phase_ns(slot, &StartLaws::to_main)));
       break;
     case Happening::DialledIn: {
       world_.autoscaler_->worker_registered(at, cold.replica, model_.settings.name);
-      const double work = model_.start.load.sample_ns(start_rng_);
+      const double work = start_phase_ns(slot, &StartLaws::load);
       // A start that fails does so somewhere on the way.
       begin(slot, cold.failing ? work * start_rng_.uniform() : work, 0);
       break;

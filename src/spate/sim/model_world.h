@@ -128,6 +128,7 @@ class ModelWorld final : public gateway::RouteSink {
     std::string replica;
     std::uint64_t life = 0;  // which replica of this slot: events of an earlier one are void
     double limit_ordered = 0.0;
+    double busy = 0.0;     // share of the machine that computed when it was started
     bool failing = false;  // it will die while loading
     bool ready = false;
     double cpu_read_ns = 0.0;   // at the last reading
@@ -174,6 +175,7 @@ class ModelWorld final : public gateway::RouteSink {
   void push(Happening what, std::uint32_t slot, std::int64_t at);
   void plan_faults(std::uint32_t slot);
   std::vector<std::uint32_t> serving(int most) const;
+  double start_phase_ns(std::uint32_t slot, Law StartLaws::*phase);
   void integrate();
 
   World& world_;

@@ -84,6 +84,8 @@ class World {
   double fluid_speed() const;                // of a CPU, while calls are fluid
   void cores_changed();
   void cores_event();
+  // Share of a machine's CPUs that are computing now, 0 to 1; 0 without contention.
+  double busy_ratio(std::uint16_t machine) const;
 
   TimePoint time() const { return TimePoint(Duration(now_)); }
 

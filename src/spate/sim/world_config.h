@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,7 +83,10 @@ struct SimModel {
 
   ServiceLaws service;          // CPU time in mode throughput, and in latency up to one CPU
   ServiceLaws service_threads;  // CPU time with several threads a call; may be empty
-  StartLaws start;
+  StartLaws start;              // on an idle machine
+  // While every CPU computes for others; between the two, in proportion. Loading then is the CPU
+  // time it takes, as the competition for CPUs is simulated. Without contention it is not used.
+  std::optional<StartLaws> start_busy;
   double memory_bytes = 0.0;  // per replica
   Faults faults;
 };
@@ -110,7 +114,8 @@ struct WorldConfig {
   int machine_cpus = 1;  // that one worker may use, see worker::concurrency_for
   bool limits = true;    // CFS quotas are enforced
   Duration cfs_period = std::chrono::milliseconds(100);
-  Law limit_delay;                                        // a limit's order until it is in force
+  Law decide;       // a decision until it reaches the engine, before StartLaws::spawn
+  Law limit_delay;  // a limit's order until it is in force
   Duration heartbeat_timeout = std::chrono::seconds(10);  // until a hung worker counts as gone
 
   Law to_gateway;    // intended send until the gateway has the request: its mean is used

@@ -86,6 +86,21 @@ double World::fluid_speed() const {
   return wanting > cpus ? speed_ * (cpus / wanting) : speed_;
 }
 
+double World::busy_ratio(std::uint16_t machine) const {
+  if (config_.cores <= 0.0) return 0.0;
+  const double cpus = machines_[machine];
+  double wanting = 0.0;
+  for (const auto& model : models_) {
+    wanting += model->fluid_cpus() * cpus / all_cpus();
+    for (const std::uint32_t slot : model->live_) {
+      const auto& worker = model->workers_[slot];
+      if (worker.machine != machine || worker.jobs == 0 || worker.hung) continue;
+      if (!worker.cpu.throttled()) wanting += worker.jobs * worker.threads;
+    }
+  }
+  return std::min(1.0, wanting / cpus);
+}
+
 // Calls may have ended, quotas run out, periods begun.
 void World::cores_event() {
   for (const auto& model : models_) {

@@ -11,7 +11,8 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-std::string profile_text(int schema, const std::string& extra = "") {
+std::string profile_text(int schema, const std::string& extra = "",
+                         const std::string& start_extra = "") {
   const std::string law = R"({"mean_ms": 15, "quantiles_ms": [10, 20]})";
   return "{\"schema\": " + std::to_string(schema) + R"(, "cores": 2,
     "limits": {"mechanism": "cgroup_v1", "period_ms": 100, "delay": )" +
@@ -19,7 +20,7 @@ std::string profile_text(int schema, const std::string& extra = "") {
          R"(, "message_cpu_ms": 0.1}, "models": {"resnet50": {"variant": "fp32",
     "memory_bytes": 1e8, "call_cpu": {"4": )" +
          law + R"(, "1": )" + law + R"(}, "start": {"spawn": )" + law + R"(, "to_main": )" + law +
-         R"(, "load_cpu": )" + law + "}}}" + extra + "}";
+         R"(, "load_cpu": )" + law + "}" + start_extra + "}}" + extra + "}";
 }
 
 MachineProfile read(const std::string& text) {
@@ -27,7 +28,7 @@ MachineProfile read(const std::string& text) {
 }
 
 TEST(MachineProfile, IsRead) {
-  const MachineProfile profile = read(profile_text(1));
+  const MachineProfile profile = read(profile_text(2));
   EXPECT_EQ(profile.cores, 2);
   EXPECT_EQ(profile.cfs_period, std::chrono::milliseconds(100));
   EXPECT_DOUBLE_EQ(profile.to_gateway.mean_ns(), 15e6);
@@ -39,15 +40,29 @@ TEST(MachineProfile, IsRead) {
 }
 
 TEST(MachineProfile, OfAnotherVersionIsRefused) {
-  EXPECT_THAT([] { read(profile_text(2)); },
-              ThrowsMessage<ConfigError>(HasSubstr("version 2, and this program reads version 1")));
+  EXPECT_THAT(
+      [] { read(profile_text(1)); },
+      ThrowsMessage<ConfigError>(AllOf(HasSubstr("version 1, and this program reads version 2"),
+                                       HasSubstr("spate profile"))));
+}
+
+TEST(MachineProfile, OfABusyMachineAndTheControlLoop) {
+  const std::string law = R"({"mean_ms": 30, "quantiles_ms": [20, 40]})";
+  const MachineProfile profile =
+      read(profile_text(2, R"(, "control": {"decide": )" + law + "}",
+                        R"(, "checks": [], "start_busy": {"spawn": )" + law + R"(, "to_main": )" +
+                            law + R"(, "load_cpu": )" + law + "}"));
+  EXPECT_DOUBLE_EQ(profile.decide.mean_ns(), 30e6);
+  ASSERT_TRUE(profile.model("resnet50").start_busy.has_value());
+  EXPECT_DOUBLE_EQ(profile.model("resnet50").start_busy->load.mean_ns(), 30e6);
+  EXPECT_FALSE(read(profile_text(2)).model("resnet50").start_busy.has_value());
 }
 
 TEST(MachineProfile, SaysWhatItHasAndWhatIsUnknown) {
-  const MachineProfile profile = read(profile_text(1));
+  const MachineProfile profile = read(profile_text(2));
   EXPECT_THAT([&] { (void)profile.model("resnet"); },
               ThrowsMessage<ConfigError>(HasSubstr("it has: resnet50")));
-  EXPECT_THAT([] { read(profile_text(1, ", \"models2\": 1")); },
+  EXPECT_THAT([] { read(profile_text(2, ", \"models2\": 1")); },
               ThrowsMessage<ConfigError>(HasSubstr("models2")));
 }
 

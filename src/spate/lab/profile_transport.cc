@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The live part of a profile: broker, gateway, one worker and influx under a light load, at one
+// rate and then at a lower one; meanwhile a script asks for a second replica now and then.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "spate/lab/model_samples.h"
+#include "spate/lab/profile_measure.h"
+#include "spate/lab/run_files.h"
+#include "spate/lab/runner.h"
+#include "spate/lab/supervisor.h"
+
+namespace spate::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kMostPerS = 300.0;
+constexpr double kMostUse = 0.1;  // of the worker, so that requests hardly ever wait
+constexpr double kLowPart = 0.1;  // the lower rate, of the higher one
+constexpr double kWarmUp = 8.0;   // starts are measured in it
+constexpr double kSettle = 2.0;
+constexpr double kEdge = 1.5;  // seconds at each rate's ends that are left out
+constexpr int kScriptedStarts = 4;
+constexpr double kDeadlineMs = 10'000.0;
+
+Scenario scenario_of(const ModelScenario& given, double high_per_s, double live_seconds) {
+  Scenario out;
+  out.name = "profile";
+  out.warm_up_s = kWarmUp;
+  out.settle_s = kSettle;
+  out.duration_s = live_seconds;
+  ModelScenario m = given;
+  const Json steps{
+      {"kind", "steps"},
+      {"steps",
+       {{{"name", "high"}, {"for_s", 0.5 * live_seconds}, {"rate_per_s", high_per_s}},
+        {{"name", "low"}, {"for_s", 0.5 * live_seconds}, {"rate_per_s", kLowPart * high_per_s}}}}};
+  m.profile_settings = ConfigReader::from_text(steps.dump(), "profile");
+  m.needs_capacity = false;
+  m.arrivals_json = R"({"kind": "poisson"})";
+  m.slo_latency_ms = m.deadline_ms = kDeadlineMs;
+  m.cpu_request = m.cpu_limit = m.min_cpu = m.max_cpu = 1.0;
+  m.cpu_ceiling = 2.0;
+  m.replicas = m.min_replicas = 1;
+  m.max_replicas = 2;
+  m.warm_pool = m.max_warm_pool = 0;
+  m.scaled = true;
+  m.mode = "throughput";
+  m.max_batch = 1;
+  m.max_delay_ms = 0.0;
+  resolve_demand(m, std::nullopt, out.duration_s);
+  out.models.push_back(std::move(m));
+  Json script = Json::array();
+  for (int i = 0; i < kScriptedStarts; ++i) {
+    script.push_back({{"at_s", 1.0 + 2.0 * i}, {"replicas", 2}});
+    script.push_back({{"at_s", 2.0 + 2.0 * i}, {"replicas", 1}});
+  }
+  out.strategies.push_back(
+      {"scripted", "scripted", Json{{"steps", script.dump()}, {"tick_s", 0.2}}.dump()});
+  return out;
+}
+
+// Mean CPUs of everything but the workers, over a stretch of the measured window.
+double cpus_of(const RunFiles& run, double from_s, double until_s) {
+  double sum = 0.0;
+  for (const ComponentSeries& series : run.components) {
+    if (series.component == "worker") continue;
+    double cpus = 0.0;
+    int count = 0;
+    for (const ComponentSample& s : series.samples) {
+      const double t_s = s.unix_s - run.measured_from;
+      if (t_s < from_s || t_s > until_s) continue;
+      cpus += s.cpu_cores;
+      ++count;
+    }
+    if (count > 0) sum += cpus / count;
+  }
+  return sum;
+}
+
+// From a decision until the engine has the process, of all replicas but the first.
+std::vector<Duration> decisions_to_process(const RunFiles& run) {
+  std::vector<Duration> out;
+  bool first = true;
+  for (const Json& record : run.decisions) {
+    if (text_of(record, "event") != "replica_started") continue;
+    if (!std::exchange(first, false)) out.push_back(from_ms(number_of(record, "after_ms")));
+  }
+  return out;
+}
+
+Result<TransportSamples> read_samples(const std::filesystem::path& directory,
+                                      const ModelScenario& model, double high_per_s,
+                                      double live_seconds) {
+  const auto run = read_run(directory);
+  if (!run) return run.error();
+  TransportSamples out;
+  out.model = profiled_name(model);
+  const Json& summary = run->influx_summary;
+  if (!summary.is_object() || !summary.contains("models") ||
+      !summary["models"].contains(model.name)) {
+    return Error{ErrorCode::Unavailable, "the live run left no summary of the load; see " +
+                                             (directory / "logs/influx.log").string()};
+  }
+  out.latency = Histogram::from_json(summary["models"][model.name]["histograms"]["latency"]);
+  if (out.latency.count() == 0) {
+    return Error{ErrorCode::Unavailable, "no request of the live run was answered; see " +
+                                             (directory / "logs/gateway.log").string()};
+  }
+  const double half = 0.5 * live_seconds;
+  out.high_per_s = high_per_s;
+  out.low_per_s = kLowPart * high_per_s;
+  out.high_cpus = cpus_of(*run, kEdge, half);
+  out.low_cpus = cpus_of(*run, half + kEdge, live_seconds);
+  out.decision_to_process = decisions_to_process(*run);
+  return out;
+}
+
+}  // namespace
+
+Result<TransportSamples> measure_transport(LiveLoop& loop, const ModelScenario& model,
+                                           double call_s, const ProfileOptions& options) {
+  const double high_per_s = std::min(kMostPerS, kMostUse / std::max(1e-6, call_s));
+  Experiment experiment;
+  experiment.scenario = scenario_of(model, high_per_s, options.live_seconds);
+  experiment.program = options.program;
+  experiment.limits = options.limits;
+  experiment.machine = read_machine();
+  experiment.versions = {{"spate", options.spate_version}};
+  options.say(fmt::format("broker and gateway: {:.3g} and {:.3g} requests/s of {}", high_per_s,
+                          kLowPart * high_per_s, model.name));
+  RunSpec spec;
+  spec.label = spec.title = "scripted";
+  spec.directory = std::filesystem::absolute(options.work).lexically_normal() / "live";
+  Supervisor supervisor(loop, spec.directory);
+  const auto components = make_process_components(loop, supervisor, options.program);
+  // What a run shows of itself would hide our own lines.
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> nowhere(std::fopen("/dev/null", "w"),
+                                                                &std::fclose);
+  ProgressPrinter printer(nowhere.get(), false);
+  Runner runner(loop, *components, printer, experiment);
+  if (const Status s = runner.run(spec); !s) return s.error();
+  if (loop.interrupted()) return Error{ErrorCode::Unavailable, "interrupted"};
+  return read_samples(spec.directory, model, high_per_s, options.live_seconds);
+}
+
+}  // namespace spate::lab
