@@ -41,7 +41,7 @@ class Commands(unittest.TestCase):
         visit([])
         names = {" ".join(path) for path in seen}
         for wanted in ("run", "compare", "report", "influx", "gateway", "worker", "model build", "model predict",
-                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "profile", "trace import", "suite run", "tune", "export"):
+                       "model import", "model info", "model bench", "dataset", "doctor", "strategies", "health", "simulate", "profile", "capacity", "trace import", "suite run", "tune", "export"):
             self.assertIn(wanted, names)
 
     def test_strategies_and_wrappers_are_listed_with_their_options(self):
@@ -83,8 +83,23 @@ class Commands(unittest.TestCase):
         for word in says:
             self.assertIn(word, result.stderr)
 
-    def test_profile_says_what_it_lacks(self):
+    def test_capacity_is_simulated_without_anything_running(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "curve.json"
+            result = spate("capacity", "--models", "resnet50", "--cpus", "0.3,0.9", "--replicas", "1,2", "--live", "0",
+                           "--requests", "1000", "--out", str(out))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            points = json.loads(out.read_text())["points"]
+        self.assertEqual([(p["cpus"], p["replicas"]) for p in points], [(0.3, 1), (0.3, 2), (0.9, 1), (0.9, 2)])
+        for less, more in ((0, 1), (2, 3), (0, 2), (1, 3)):
+            self.assertLess(points[less]["simulated"]["per_s"], points[more]["simulated"]["per_s"])
+        self.assertNotIn("live", points[0])
+        self.assertIn("resnet50", result.stdout)
+
+    def test_profile_and_capacity_say_what_they_lack(self):
         self.expect_refusal("profile", "--models", "resnet", says=["resnet", "resnet50"])
+        self.expect_refusal("capacity", "--models", "resnet", "--live", "0", says=["resnet", "resnet50"])
+        self.expect_refusal("capacity", "--profile", "no.json", says=["no.json"])
 
     def test_health_says_who_does_not_answer(self):
         port = free_port()

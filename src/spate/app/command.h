@@ -27,6 +27,7 @@ void add_export_command(CLI::App& app, Run& run);
 void add_simulate_command(CLI::App& app, Run& run);
 void add_validate_command(CLI::App& app, Run& run);
 void add_profile_command(CLI::App& app, Run& run);
+void add_capacity_command(CLI::App& app, Run& run);
 void add_strategies_command(CLI::App& app, Run& run);
 void add_suite_command(CLI::App& app, Run& run);
 void add_trace_command(CLI::App& app, Run& run);

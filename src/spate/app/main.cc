@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   spate::app::add_simulate_command(app, run);
   spate::app::add_validate_command(app, run);
   spate::app::add_profile_command(app, run);
+  spate::app::add_capacity_command(app, run);
   spate::app::add_dataset_command(app, run);
   spate::app::add_model_command(app, run);
   spate::app::add_gateway_command(app, run);

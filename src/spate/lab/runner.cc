@@ -249,6 +249,7 @@ void Runner::watch_load(Active& active) {
     read_progress(active.paths.directory, active.view);
     printer_.show(active.view, loop_.clock().now());
     components_.tend();
+    if (active.spec.enough && active.spec.enough()) break;
     (void)loop_.run_until([&] { return !components_.running(kInflux); }, std::chrono::seconds(1));
   }
   // An influx that is told to stop writes what it has.

@@ -45,6 +45,8 @@ struct RunSpec {
   int repetition = 1;
   std::filesystem::path directory;
   std::string title;  // for the progress: "vertical, repetition 2 (run 5 of 9)"
+  // Asked about once a second while the load is on; true ends the run as if its plan were over.
+  std::function<bool()> enough{};
 };
 
 class Runner {

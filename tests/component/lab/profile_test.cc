@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A machine profile of real workers of a real, tiny model. What is asked of
+// A machine profile of real workers of a real, tiny model, and a live capacity. What is asked of
 // the figures are relations that hold on any machine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "spate/lab/capacity_curve.h"
 #include "spate/lab/model_samples.h"
 #include "spate/lab/profile_assembly.h"
 #include "spate/lab/profile_measure.h"
@@ -108,6 +109,25 @@ TEST_F(ProfileTest, AWorkerThatCannotStartIsAnError) {
   const auto samples = measure_profile(loop_, scenario_.models, options_);
   ASSERT_FALSE(samples.has_value());
   EXPECT_THAT(samples.error().message, AllOf(HasSubstr("linear"), HasSubstr("log")));
+}
+
+// A rate far below what a linear model does passes; the test ends long before its plan.
+TEST_F(ProfileTest, ALiveCapacityIsABracket) {
+  LiveCurveOptions options;
+  options.program = kProgram;
+  options.work = folder_ / "live";
+  options.limits = "none";
+  options.most_seconds = 40.0;
+  options.most_rates = 1;
+  options.say = [this](const std::string& line) { said_.push_back(line); };
+  const auto live = measure_live_capacity(loop_, scenario_, {"linear", 1.0, 1, 1}, 20.0, options);
+  ASSERT_TRUE(live.has_value()) << live.error().message;
+  ASSERT_THAT(live->rates, SizeIs(1));
+  EXPECT_EQ(live->rates[0].verdict, ShareVerdict::Above) << live->rates[0].share;
+  EXPECT_EQ(live->low_per_s, 20.0);
+  EXPECT_FALSE(live->high_per_s.has_value());
+  EXPECT_GT(live->rates[0].asked, 100.0);
+  EXPECT_LT(live->rates[0].seconds, 40.0) << "it ended as soon as it could tell";
 }
 
 }  // namespace
