@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "spate/app/command.h"
 #include "spate/base/config_error.h"
@@ -53,7 +55,13 @@ int validate(const lab::ValidateOptions& given) {
 }
 
 void add_options(CLI::App& command, const std::shared_ptr<lab::ValidateOptions>& o) {
-  command.add_option("scenarios", o->scenarios, "Scenario files (scenarios/validate/*.yaml)")
+  command
+      .add_option_function<std::vector<std::string>>(
+          "scenarios",
+          [o](const std::vector<std::string>& files) {
+            o->scenarios.assign(files.begin(), files.end());
+          },
+          "Scenario files (scenarios/validate/*.yaml)")
       ->required()
       ->type_name("SCENARIO.yaml …");
   command
