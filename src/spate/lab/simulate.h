@@ -41,10 +41,10 @@ struct SimulationOptions {
   bool fluid = false;
 };
 
-// Resolves demand in units of a replica's capacity by simulating that capacity, for models that have
-// none yet: one whose capacity is set (as a live run recorded it) keeps it and its demand. Throws
-// ConfigError when the profile lacks a model, and, with the arithmetic, when no answer could come
-// within the objective.
+// Resolves demand in units of a replica's capacity by simulating that capacity, for models that
+// have none yet: one whose capacity is set (as a live run recorded it) keeps it and its demand.
+// Throws ConfigError when the profile lacks a model, and, with the arithmetic, when no answer could
+// come within the objective.
 SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& profile,
                                const SimulationOptions& options = {});
 
