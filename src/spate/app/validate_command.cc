@@ -22,7 +22,7 @@ constexpr int kSomeNot = 1;
 constexpr int kNotRun = 2;
 constexpr int kInterrupted = 130;
 
-int validate(const lab::ValidateOptions& given) {
+int run_validation(const lab::ValidateOptions& given) {
   init_logging("spate", "warn");
   lab::ValidateOptions options = given;
   options.compare.version = SPATE_VERSION;
@@ -117,7 +117,7 @@ void add_validate_command(CLI::App& app, Run& run) {
       "Exit status: 0 all within; 1 some not, or too few runs to tell; 2 not run: bad settings, "
       "the\n"
       "scenario does not fit, or no valid live run; 130 interrupted (the same command goes on).");
-  command->callback([options, &run] { run = [options] { return validate(*options); }; });
+  command->callback([options, &run] { run = [options] { return run_validation(*options); }; });
 }
 
 }  // namespace spate::app
