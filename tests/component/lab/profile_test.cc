@@ -100,7 +100,7 @@ TEST_F(ProfileTest, OfRealWorkersIsWhatTheSimulatorReads) {
   EXPECT_TRUE(read.start_busy.has_value());
   EXPECT_GT(profile.to_gateway.mean_ns(), 0.0);
   EXPECT_EQ(profile.limit_mechanism, "duty_cycle");
-  EXPECT_THAT(profile_table(json), HasSubstr("keep")) << "that no cgroup limits is told";
+  EXPECT_THAT(profile_table(json), HasSubstr("kept by duty_cycle")) << "it is told";
   EXPECT_GT(said_.size(), 5U);
 }
 
