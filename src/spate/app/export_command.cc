@@ -77,6 +77,7 @@ int run_export(ExportArguments arguments) {
     manifest.name = model.name;
     manifest.min_replicas = model.min_replicas;
     manifest.max_replicas = model.max_replicas;
+    manifest.replicas = model.replicas;
     manifest.cpu_request = model.cpu_request;
     const auto choice = scenario.strategy(arguments.strategy);
     chosen = {choice.kind, ConfigReader::from_text(choice.options_json, arguments.scenario)};

@@ -18,7 +18,8 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// One model with replicas that have long been ready, its load set by the test; time passes in
+// One model with replicas that have long been ready (but for the last few, when the test says so),
+// its load set by the test; time passes in
 // tenths of a second, each with a reading. Decisions are kept, not carried out.
 class Edge {
  public:
@@ -36,6 +37,8 @@ class Edge {
     cpu_s_.resize(static_cast<std::size_t>(count), 0.0);
     wanted_ = count;
   }
+  // The last `count` replicas are not ready.
+  void start(int count) { starting_ = static_cast<std::size_t>(count); }
   void serve(int each) { std::fill(in_flight_.begin(), in_flight_.end(), each); }
   void wait(int queue) {
     arrived_ += queue > queue_ ? static_cast<std::uint64_t>(queue - queue_) : 0;
@@ -92,7 +95,8 @@ class Edge {
     view.wanted_replicas = wanted_;
     for (std::size_t i = 0; i < in_flight_.size(); ++i) {
       view.replicas.push_back({.id = fmt::format("r{:02}", i),
-                               .state = ReplicaState::Ready,
+                               .state = i + starting_ < in_flight_.size() ? ReplicaState::Ready
+                                                                          : ReplicaState::Starting,
                                .created = start_ - hours(1),
                                .state_since = start_ - hours(1),
                                .cpu_request = 1.0,
@@ -110,6 +114,7 @@ class Edge {
   Sampler sampler_;
   Bounds bounds_;
   int wanted_ = 0;
+  std::size_t starting_ = 0;
   int queue_ = 0;
   std::uint64_t arrived_ = 0;
   double cpus_ = 0.0;
@@ -236,6 +241,40 @@ TEST(ProductionEdges, KpaComesFromZeroAtTheFirstRequest) {
   EXPECT_EQ(edge.pass(9.5), 0);  // between two beats
   edge.wait(1);
   EXPECT_EQ(edge.tenths_until(1, 10), 1);
+}
+
+TEST(ProductionEdges, KpaKeepsTheInitialScaleUntilItWasReachedOnce) {
+  // scaler.scale and activeThreshold of Knative Serving v0.50.0: until ScaleTargetInitialized the
+  // initial scale is the least, whatever is wanted. It is what the model starts with.
+  for (const char* options : {"{stable_window_s: 6, scale_to_zero_grace_s: 5}",
+                              "{stable_window_s: 6, scale_to_zero_grace_s: 5, initial_scale: 3}"}) {
+    Edge edge("kpa", options, 3, bounds(0, 5));
+    edge.start(2);
+    EXPECT_EQ(edge.pass(60), 3) << options;  // idle for ten stable windows, one ready
+    edge.start(0);
+    EXPECT_EQ(edge.tenths_until(1, 10), 2) << options;  // seen in one look, acted on in the next
+    edge.set_replicas(1);
+    EXPECT_EQ(edge.tenths_until(0, 60), 59) << options;  // active since 60 s, for 6 s
+  }
+  // With an initial scale of 1 the first one ready is enough.
+  Edge one("kpa", "{stable_window_s: 6, scale_to_zero_grace_s: 5, initial_scale: 1}", 3,
+           bounds(0, 5));
+  one.start(2);
+  EXPECT_EQ(one.tenths_until(1, 10), 20);
+}
+
+TEST(ProductionEdges, KpaWithAnInitialScaleOfZeroWaitsForTheFirstRequest) {
+  Edge edge("kpa", "{}", 0, bounds(0, 5));
+  EXPECT_EQ(edge.pass(100), 0);
+  edge.wait(1);
+  EXPECT_EQ(edge.tenths_until(1, 10), 20);  // the autoscaler's next beat: it had no scale yet
+}
+
+TEST(ProductionEdges, KpaOfAnUnreachableRevisionKeepsNoLeast) {
+  Edge reachable("kpa", "{stable_window_s: 6}", 4, bounds(2, 5));
+  EXPECT_EQ(reachable.pass(120), 2);
+  Edge left("kpa", "{stable_window_s: 6, reachable: false, pod_retention_s: 600}", 4, bounds(2, 5));
+  EXPECT_EQ(left.pass(120), 0);
 }
 
 KpaSettings golden() {

@@ -54,13 +54,12 @@ func options(rng *rand.Rand) (Options, map[string]any) {
 		seconds("scale-to-zero-grace-period", "scale_to_zero_grace_s", pick(rng, 30, 1, 5, 10))
 		seconds("scale-to-zero-pod-retention-period", "pod_retention_s", pick(rng, 0, 0, 0, 5, 20, 45))
 		seconds("scale-down-delay", "scale_down_delay_s", pick(rng, 0, 0, 0, 1, 5, 10, 30))
-		if initial := pick(rng, 1, 1, 1, 3); initial > 1 {
-			o.Config["initial-scale"] = strconv.Itoa(initial)
-			ours["initial_scale"] = initial
-		}
 		if least := pick(rng, 1, 1, 1, 2, 3, 5); least > 1 {
 			o.Annotations["activation-scale"] = strconv.Itoa(least)
 			ours["activation_scale"] = least
+		}
+		if o.Unreachable = rng.IntN(10) == 0; o.Unreachable {
+			ours["reachable"] = false
 		}
 		if rng.IntN(12) == 0 {
 			o.Config["enable-scale-to-zero"] = "false"
@@ -83,6 +82,23 @@ func options(rng *rand.Rand) (Options, map[string]any) {
 	return o, ours
 }
 
+// initialScale is the one that the revision was made with (-1 by our names), the default, or any other.
+func initialScale(rng *rand.Rand, o *Options, ours map[string]any, made int) {
+	scale := pick(rng, made, made, made, 1, 1, 0, 3)
+	ours["initial_scale"] = scale
+	if scale == made && rng.IntN(4) != 0 {
+		ours["initial_scale"] = -1
+	}
+	if scale == 0 {
+		o.Config["allow-zero-initial-scale"] = "true"
+	}
+	if rng.IntN(2) == 0 {
+		o.Config["initial-scale"] = strconv.Itoa(scale)
+	} else {
+		o.Annotations["initial-scale"] = strconv.Itoa(scale)
+	}
+}
+
 func sequence(rng *rand.Rand) map[string]any {
 	o, ours := options(rng)
 	tick := pick(rng, 500, 500, 500, 250, 125)
@@ -93,6 +109,11 @@ func sequence(rng *rand.Rand) map[string]any {
 	time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
 	oldrand.Seed(rng.Int64())
 	initial := pick(rng, low, low, 1, 2, min(high, 8))
+	made := initial
+	if !o.Unreachable {
+		made = max(initial, low)
+	}
+	initialScale(rng, &o, ours, made)
 	w := newWorld(rng, newOriginal(o, initial), o, ours, initial)
 	defer w.original.close()
 	w.original.begin()

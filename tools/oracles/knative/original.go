@@ -51,6 +51,7 @@ type Options struct {
 	Config      map[string]string
 	Annotations map[string]string
 	Limit       int64 // containerConcurrency
+	Unreachable bool  // no route leads to it
 	Deadline    time.Duration
 }
 
@@ -141,6 +142,9 @@ func newOriginal(o Options, replicas int) *Original {
 			Labels: map[string]string{serving.RevisionLabelKey: revision, serving.ConfigurationLabelKey: "c", serving.ServiceLabelKey: "s"}},
 		Spec: autoscalingv1alpha1.PodAutoscalerSpec{ContainerConcurrency: o.Limit, Reachability: autoscalingv1alpha1.ReachabilityReachable,
 			ScaleTargetRef: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: revision}, ProtocolType: "http1"},
+	}
+	if o.Unreachable {
+		out.pa.Spec.Reachability = autoscalingv1alpha1.ReachabilityUnreachable
 	}
 	return out
 }

@@ -26,7 +26,17 @@ void annotate_seconds(ManifestWriter& out, const char* annotation, const char* o
   annotate(out, annotation, fmt::format("{}s", out.whole_seconds(option, low, 3600)));
 }
 
-void write_kpa(ManifestWriter& out) {
+// -1 is what the scenario starts with, where one is given; else Knative's own.
+void write_initial_scale(ManifestWriter& out, const ManifestModel& model) {
+  double scale = out.value("initial_scale");
+  if (scale < 0.0 && !model.replicas) return;
+  if (scale < 0.0) scale = *model.replicas;
+  if (scale == 0.0)
+    out.line(4, "# needs allow-zero-initial-scale in the ConfigMap config-autoscaler");
+  annotate(out, "initial-scale", fmt::format("{:g}", scale));
+}
+
+void write_kpa(ManifestWriter& out, const ManifestModel& model) {
   annotate(out, "class", "kpa.autoscaling.knative.dev");
   annotate(out, "metric", "concurrency");
   if (out.value("target") > 0.0) annotate_number(out, "target", "target");  // else Knative's own
@@ -36,7 +46,7 @@ void write_kpa(ManifestWriter& out) {
   annotate_number(out, "panic-threshold-percentage", "panic_threshold_percent");
   annotate_seconds(out, "scale-down-delay", "scale_down_delay_s", 0);
   annotate_number(out, "activation-scale", "activation_scale");
-  annotate_number(out, "initial-scale", "initial_scale");
+  write_initial_scale(out, model);
   annotate_number(out, "target-burst-capacity", "target_burst_capacity");
   annotate_seconds(out, "scale-to-zero-pod-retention-period", "pod_retention_s", 0);
   annotate(out, "metric-aggregation-algorithm",
@@ -49,6 +59,7 @@ void write_kpa(ManifestWriter& out) {
   for (const auto& [option, key] : keys) {
     out.elsewhere(option, fmt::format("a key of the ConfigMap config-autoscaler: {}", key));
   }
+  out.elsewhere("reachable", "what the routes lead to, no setting");
   out.elsewhere("progress_deadline_s",
                 "the annotation serving.knative.dev/progress-deadline of the template");
 }
@@ -83,7 +94,7 @@ std::string knative_manifest(const StrategyInfo& strategy, const StrategyOptions
     write_cpu(out, options);
     write_behavior(out, 4);  // its flags only
   } else {
-    write_kpa(out);
+    write_kpa(out, model);
   }
   annotate(out, "min-scale", std::to_string(model.min_replicas));
   annotate(out, "max-scale", std::to_string(model.max_replicas));

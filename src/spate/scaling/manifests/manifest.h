@@ -13,6 +13,7 @@
 // Threads: pure functions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,8 @@ struct ManifestModel {
   std::string name = "model";  // of the Deployment or Service, and the metrics' label `model`
   int min_replicas = 1;
   int max_replicas = 10;
-  double cpu_request = 0.0;  // CPUs; 0 = said nowhere
+  std::optional<int> replicas{};  // at the start; unset = said nowhere
+  double cpu_request = 0.0;       // CPUs; 0 = said nowhere
   // Of the Prometheus that scrapes the gateway; KEDA asks it.
   std::string prometheus = "http://prometheus:9090";
 };

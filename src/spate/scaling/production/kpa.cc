@@ -100,6 +100,7 @@ KpaSettings settings_of(const StrategyOptions& o) {
   s.scale_down_delay_s = o.integer("scale_down_delay_s");
   s.activation_scale = static_cast<int>(o.integer("activation_scale"));
   s.initial_scale = static_cast<int>(o.integer("initial_scale"));
+  s.reachable = o.boolean("reachable");
   s.weighted = o.text("aggregation") == "weighted_exponential";
   return s;
 }
@@ -113,8 +114,8 @@ class Kpa final : public PerModelStrategy<Memory> {
                .grace = options.seconds("scale_to_zero_grace_s"),
                .retention = options.seconds("pod_retention_s"),
                .activation_timeout = options.seconds("progress_deadline_s") + kActivationBuffer,
-               .initial_scale = settings_.initial_scale,
-               .activator_always = settings_.burst_capacity == -1.0};
+               .activator_always = settings_.burst_capacity == -1.0,
+               .reachable = settings_.reachable};
     needs_.tick = options.seconds("tick_s");
     const Signal waiting = scaler_.activator_always ? Signal::Concurrency : Signal::QueueLength;
     needs_.metrics = {{.name = "running",
@@ -161,11 +162,14 @@ class Kpa final : public PerModelStrategy<Memory> {
     memory.created = now - needs_.tick;
     memory.scraped = memory.reported = memory.created;
     memory.autoscaler = KpaAutoscaler(settings_, memory.created, ready);
-    memory.scaler = KpaScaler(memory.created);
+    // Knative makes a revision's deployment with as many replicas as the initial scale.
+    const int initial =
+        settings_.initial_scale >= 0 ? settings_.initial_scale : model.wanted_replicas;
+    memory.scaler = KpaScaler(memory.created, initial);
     // The original converts to an integer, which takes up to one replica's worth for none missing.
     memory.burst_ok = settings_.burst_capacity == 0.0 ||
                       (settings_.burst_capacity > 0.0 &&
-                       settings_.initial_scale * settings_.total - settings_.burst_capacity > -1.0);
+                       initial * settings_.total - settings_.burst_capacity > -1.0);
     memory.scaler.reconcile(scaler_, memory.created, model, ready, memory.desired, memory.burst_ok);
   }
 
@@ -307,7 +311,8 @@ StrategyInfo kpa_strategy() {
       {"max_scale_down_rate", 2.0, 1.0001, 1e6, "at least the ready replicas over this"},
       {"scale_down_delay_s", std::int64_t{0}, 0, 3600, "the most wanted of so many seconds"},
       {"activation_scale", std::int64_t{1}, 1, 1000, "least above zero while there are requests"},
-      {"initial_scale", std::int64_t{1}, 1, 1000, "least until so many were ready once"},
+      {"initial_scale", std::int64_t{-1}, -1, 1000,
+       "least until so many were ready once; -1 = the replicas that the model starts with"},
       {"target_burst_capacity", 211.0, -1.0, 1e6,
        "spare concurrency below which the activator stays in the path; -1 = always"},
       {"scale_to_zero", true, 0, 0, "whether the last replica may go"},
@@ -317,6 +322,7 @@ StrategyInfo kpa_strategy() {
       {"progress_deadline_s", 600.0, 1.0, 86'400.0,
        "seconds until a start has failed, and 30 more"},
       {"aggregation", std::string("linear"), 0, 0, "linear or weighted_exponential"},
+      {"reachable", true, 0, 0, "whether a route leads to it; else its least counts for nothing"},
       {"tick_s", 0.1, 0.05, 1.0, "seconds between two looks for a first request"},
   };
   info.make = [](const StrategyOptions& options) { return std::make_unique<Kpa>(options); };

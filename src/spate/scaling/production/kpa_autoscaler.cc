@@ -112,7 +112,7 @@ std::optional<KpaScale> KpaAutoscaler::scale(const KpaSettings& settings, TimePo
   out.panic = settings.weighted ? panic_.weighted_mean(second) : panic_.mean(second);
   const double current = std::max(1, ready);
   const double most = std::min(std::ceil(settings.up_rate * current), kMost);
-  const double least = std::floor(current / settings.down_rate);
+  const double least = settings.reachable ? std::floor(current / settings.down_rate) : 0.0;
   const double for_stable = std::ceil(out.stable / settings.target);
   const double for_panic = std::ceil(out.panic / settings.target);
   int stable = static_cast<int>(std::min(std::max(for_stable, least), most));
@@ -146,7 +146,7 @@ int KpaAutoscaler::with_panic(const KpaSettings& settings, TimePoint now, int st
 }
 
 int KpaAutoscaler::delayed(const KpaSettings& settings, TimePoint now, int wanted) {
-  if (settings.scale_down_delay_s == 0) return wanted;
+  if (settings.scale_down_delay_s == 0 || !settings.reachable) return wanted;
   const std::int64_t size = (settings.scale_down_delay_s + kTickS - 1) / kTickS;
   const std::int64_t index = whole_seconds(now) / kTickS;
   while (!delay_.empty() && wanted >= delay_.back().second) delay_.pop_back();

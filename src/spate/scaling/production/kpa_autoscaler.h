@@ -64,7 +64,8 @@ struct KpaSettings {
   std::int64_t panic_s = 6;
   std::int64_t scale_down_delay_s = 0;
   int activation_scale = 1;
-  int initial_scale = 1;
+  int initial_scale = -1;  // -1: the replicas that the model starts with
+  bool reachable = true;   // some route leads to it
   bool weighted = false;
 };
 

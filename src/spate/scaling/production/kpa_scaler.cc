@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spate/scaling/kit/readings.h"
 #include "spate/scaling/production/kpa_autoscaler.h"
 
 namespace spate::scaling {
@@ -12,33 +13,35 @@ TimePoint stored(TimePoint at) { return TimePoint(std::chrono::seconds(whole_sec
 
 }  // namespace
 
-KpaScaler::KpaScaler(TimePoint created)
-    : since_(stored(created)), proxying_since_(stored(created)) {}
+KpaScaler::KpaScaler(TimePoint created, int initial_scale)
+    : since_(stored(created)), initial_scale_(initial_scale), proxying_since_(stored(created)) {}
 
 KpaScaler::Applied KpaScaler::reconcile(const KpaScalerSettings& settings, TimePoint now,
                                         const ModelView& model, int ready, int desired,
                                         bool burst_ok) {
-  const Want wanted = want(settings, now, model.bounds, desired);
+  const int least = settings.reachable ? model.bounds.min_replicas : 0;
+  const Want wanted = want(settings, now, least, model.bounds.max_replicas, desired);
   const bool unknown_and_idle = wanted.scale == -1 && inactive();
   const bool serve = !unknown_and_idle && wanted.scale > 0 && burst_ok;
   if (proxying_ == serve) {
     proxying_ = !serve;
     proxying_since_ = stored(now);
   }
-  compute_active(settings, now, model.bounds.min_replicas, ready, wanted.scale);
+  compute_active(now, least, ready, wanted.scale);
   return {wanted.apply ? wanted.scale : model.wanted_replicas, wanted.why};
 }
 
-KpaScaler::Want KpaScaler::want(const KpaScalerSettings& settings, TimePoint now,
-                                const Bounds& bounds, int desired) const {
+KpaScaler::Want KpaScaler::want(const KpaScalerSettings& settings, TimePoint now, int least,
+                                int most, int desired) const {
   if (desired < 0 && active_ != Active::Activating) return {desired, false, "no data yet"};
-  int least = bounds.min_replicas;
-  if (settings.initial_scale > 1 && !initialized_) least = std::max(least, settings.initial_scale);
+  if (initial_scale_ > 1 && !initialized_ && settings.reachable) {
+    least = std::max(least, initial_scale_);
+  }
   int scale = desired;
   if (scale < least) {
     scale = least;
-  } else if (bounds.max_replicas != 0 && scale > bounds.max_replicas) {
-    scale = bounds.max_replicas;
+  } else if (most != 0 && scale > most) {
+    scale = most;
   }
   return scale != 0 ? Want{scale, true, ""} : toward_zero(settings, now);
 }
@@ -57,8 +60,9 @@ KpaScaler::Want KpaScaler::toward_zero(const KpaScalerSettings& settings, TimePo
   // Before requests go to the activator nothing is taken away.
   if (!settings.activator_always && !proxying_)
     return {0, false, "the activator is not in the path"};
-  if (lasted >= std::max(settings.grace, settings.retention)) return {0, true, "inactive"};
-  if (settings.retention > Duration{0} && lasted < settings.retention) {
+  const Duration retention = settings.reachable ? settings.retention : Duration{0};
+  if (lasted >= std::max(settings.grace, retention)) return {0, true, "inactive"};
+  if (retention > Duration{0} && lasted < retention) {
     return {0, false, "inactive, the last replica is kept"};
   }
   const Duration proxied = proxying_ ? now - proxying_since_ : Duration{0};
@@ -72,9 +76,8 @@ void KpaScaler::set_active(Active active, TimePoint now) {
   since_ = stored(now);
 }
 
-void KpaScaler::compute_active(const KpaScalerSettings& settings, TimePoint now, int least,
-                               int ready, int want) {
-  const int threshold = initialized_ ? std::max(least, 1) : std::max(least, settings.initial_scale);
+void KpaScaler::compute_active(TimePoint now, int least, int ready, int want) {
+  const int threshold = std::max(least, initialized_ ? 1 : initial_scale_);
   if (ready >= threshold) initialized_ = true;
   if (want == 0 || threshold == 0) {
     const bool failed = active_ == Active::Activating && threshold > 0;
@@ -89,6 +92,7 @@ void KpaScaler::compute_active(const KpaScalerSettings& settings, TimePoint now,
 void KpaScaler::save(MemoryWriter& out) const {
   out.put(static_cast<std::int64_t>(active_));
   out.put(since_);
+  out.put(std::int64_t{initial_scale_});
   out.put(std::int64_t{initialized_});
   out.put(std::int64_t{proxying_});
   out.put(proxying_since_);
@@ -98,6 +102,7 @@ KpaScaler KpaScaler::load(MemoryReader& in) {
   KpaScaler out;
   out.active_ = static_cast<Active>(in.integer(0, static_cast<std::int64_t>(Active::TimedOut)));
   out.since_ = in.time();
+  out.initial_scale_ = static_cast<int>(in.integer(0, kMostAsked));
   out.initialized_ = in.integer(0, 1) == 1;
   out.proxying_ = in.integer(0, 1) == 1;
   out.proxying_since_ = in.time();

@@ -17,8 +17,8 @@ struct KpaScalerSettings {
   Duration grace{};
   Duration retention{};
   Duration activation_timeout{};
-  int initial_scale = 1;
   bool activator_always = false;
+  bool reachable = true;  // some route leads to it
 };
 
 class KpaScaler {
@@ -29,7 +29,8 @@ class KpaScaler {
   };
 
   KpaScaler() = default;
-  explicit KpaScaler(TimePoint created);
+  // `initial_scale`: what counts as the least until so many replicas were ready once; 0 = none.
+  KpaScaler(TimePoint created, int initial_scale);
 
   // `desired`: of the autoscaler, -1 before its first; `burst_ok`: the ready replicas have the
   // burst capacity to spare.
@@ -50,17 +51,17 @@ class KpaScaler {
   };
 
   bool inactive() const { return active_ == Active::Idle || active_ == Active::TimedOut; }
-  Want want(const KpaScalerSettings& settings, TimePoint now, const Bounds& bounds,
+  Want want(const KpaScalerSettings& settings, TimePoint now, int least, int most,
             int desired) const;
   Want toward_zero(const KpaScalerSettings& settings, TimePoint now) const;
   void set_active(Active active, TimePoint now);
-  void compute_active(const KpaScalerSettings& settings, TimePoint now, int least, int ready,
-                      int want);
+  void compute_active(TimePoint now, int least, int ready, int want);
 
   Active active_ = Active::Activating;
   TimePoint since_{};  // of active_, in whole seconds, as the API stores it
-  bool initialized_ = false;
-  bool proxying_ = true;  // the activator is in the path
+  int initial_scale_ = 1;
+  bool initialized_ = false;  // the status ScaleTargetInitialized
+  bool proxying_ = true;      // the activator is in the path
   TimePoint proxying_since_{};
 };
 
