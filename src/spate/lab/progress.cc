@@ -71,6 +71,7 @@ void read_progress(const std::filesystem::path& run, ProgressView& view) {
   for (auto& m : view.models) {
     if (!series["models"].contains(m.model)) continue;
     const Json& entry = series["models"][m.model];
+    if (entry.contains("wanted")) m.wanted = static_cast<int>(number_of(entry, "wanted"));
     m.ready = static_cast<int>(number_of(entry, "ready"));
     m.starting = static_cast<int>(number_of(entry, "starting"));
     m.cpu_limit = number_of(entry, "cpu_limit");

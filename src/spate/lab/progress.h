@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct ModelProgress {
   int starting = 0;
   double cpu_limit = 0.0;
   double queue = 0.0;
+  std::optional<int> wanted{};  // replicas; unset until a file tells
 };
 
 struct ProgressView {

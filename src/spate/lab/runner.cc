@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "spate/base/files.h"
@@ -204,10 +205,16 @@ void Runner::gateway_ended(Active& active) {
 Status Runner::wait_for_replicas(Active& active) {
   active.view.phase = "loading models";
   printer_.show(active.view, loop_.clock().now());
+  // As many as it starts with, or as the strategy wants by now: those it gave up are not waited
+  // for.
+  const auto awaited = [&](std::size_t i) {
+    const int replicas = experiment_.scenario.models[i].replicas;
+    return std::min(replicas, active.view.models[i].wanted.value_or(replicas));
+  };
   const auto ready = [&] {
     read_progress(active.paths.directory, active.view);
     for (std::size_t i = 0; i < active.view.models.size(); ++i) {
-      if (active.view.models[i].ready < experiment_.scenario.models[i].replicas) return false;
+      if (active.view.models[i].ready < awaited(i)) return false;
     }
     return true;
   };
@@ -218,8 +225,8 @@ Status Runner::wait_for_replicas(Active& active) {
   std::string missing;
   for (std::size_t i = 0; i < active.view.models.size(); ++i) {
     const auto& m = active.view.models[i];
-    const int wanted = experiment_.scenario.models[i].replicas;
-    if (m.ready < wanted) missing += fmt::format(" {} ({} of {})", m.model, m.ready, wanted);
+    if (m.ready < awaited(i))
+      missing += fmt::format(" {} ({} of {})", m.model, m.ready, awaited(i));
   }
   return Error{
       ErrorCode::Unavailable,

@@ -43,7 +43,8 @@ void World::account() {
 
 void World::begin_load_if_ready(const std::vector<scaling::ModelStatus>& status) {
   for (std::size_t i = 0; i < models_.size(); ++i) {
-    if (status[i].ready < config_.models[i].settings.replicas) return;
+    // Replicas that the strategy gave up before they were ready are not waited for.
+    if (status[i].ready < std::min(config_.models[i].settings.replicas, status[i].wanted)) return;
   }
   loading_ = false;
   // Live, the runner looks once a second and influx takes about one to be prepared. So the

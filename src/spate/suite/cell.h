@@ -42,8 +42,10 @@ struct Cell {
   std::uint64_t seed = 0;
   std::vector<CellModel> models;
   double requests = 0.0;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  // why the run says nothing
 
+  // The replicas were ready and the load was played; else every figure here is empty.
+  bool played() const { return problems.empty(); }
   bool meets() const;  // every model attains its target
   double cost() const;
   double in_time() const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "spate/judge/bound.h"
 
@@ -50,6 +51,9 @@ Entry entry_of(const Suite& suite, const std::vector<const Cell*>& cells,
   out.demand = cells.front()->demand;
   out.strategy = cells.front()->strategy;
   out.runs = cells.size();
+  for (const Cell* cell : cells) out.runs_unready += cell->played() ? 0 : 1;
+  // What never began cost nothing and served nobody: no mean may hold it.
+  if (out.runs_unready > 0) return out;
   std::vector<double> attainments;
   std::vector<double> costs;
   double good = 0.0;
@@ -124,18 +128,37 @@ void close_bracket(const std::vector<Clairvoyant>& clairvoyants, DemandBound& bo
     if (c.cost) bound.upper_by = "clairvoyant";
   }
   for (const auto& e : entries) {
-    if (e.runs_that_meet < e.runs || (bound.upper_cost && *bound.upper_cost <= e.cost.mean))
+    if (e.runs_unready > 0 || e.runs_that_meet < e.runs ||
+        (bound.upper_cost && *bound.upper_cost <= e.cost.mean))
       continue;
     bound.upper_cost = e.cost.mean;
     bound.upper_by = e.strategy;
   }
   if (!bound.upper_cost || *bound.upper_cost <= 0.0) return;
-  for (auto& e : entries) e.regret_upper = judge::regret(e.cost.mean, *bound.upper_cost);
+  for (auto& e : entries) {
+    if (e.runs_unready > 0) continue;
+    e.regret_upper = judge::regret(e.cost.mean, *bound.upper_cost);
+  }
+}
+
+void set_aside(const std::string& strategy, League& league) {
+  Unranked out{.strategy = strategy, .runs_unready = 0, .runs = 0, .demands = {}};
+  for (const auto& e : league.entries) {
+    if (e.strategy != strategy) continue;
+    out.runs += e.runs;
+    out.runs_unready += e.runs_unready;
+    if (e.runs_unready > 0) out.demands.push_back(e.demand);
+  }
+  if (out.runs_unready > 0) league.unranked.push_back(std::move(out));
 }
 
 void stand(const Suite& suite, League& league) {
   std::vector<judge::Contender> contenders;
-  for (const auto& s : suite.strategies) contenders.push_back({s.label, {}});
+  for (const auto& s : suite.strategies) {
+    const std::size_t before = league.unranked.size();
+    set_aside(s.label, league);
+    if (league.unranked.size() == before) contenders.push_back({s.label, {}});
+  }
   for (const auto& d : suite.demands) {
     for (auto& c : contenders) {
       for (const auto& e : league.entries) {
@@ -167,7 +190,7 @@ void stand(const Suite& suite, League& league) {
         over_best.push_back(std::log(*e.regret_upper + 1.0));
       }
       for (const auto& base : league.entries) {
-        if (base.demand != e.demand || base.strategy != "none") continue;
+        if (base.demand != e.demand || base.strategy != "none" || base.runs_unready > 0) continue;
         speedups.push_back(std::log(judge::elastic_speedup(base.elasticity, e.elasticity)));
       }
     }
@@ -247,13 +270,14 @@ League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
     close_bracket(clairvoyants, out.bounds.back(), entries, demand.name);
     std::vector<Entry*> all;
     for (auto& e : entries) {
-      if (!sees_schedule(suite, e.strategy)) all.push_back(&e);
+      if (!sees_schedule(suite, e.strategy) && e.runs_unready == 0) all.push_back(&e);
     }
     mark_front(
         all, [](const Entry& e) { return e.cost.mean; },
         [](const Entry& e) { return e.attainment.mean; });
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& a, const Entry& b) { return a.score < b.score; });
+    std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+      return std::pair(a.runs_unready > 0, a.score) < std::pair(b.runs_unready > 0, b.score);
+    });
     out.entries.insert(out.entries.end(), entries.begin(), entries.end());
   }
   stand(suite, out);

@@ -38,6 +38,8 @@ struct Entry {
   std::string strategy;
   std::size_t runs = 0;
   std::size_t runs_that_meet = 0;
+  // Whose replicas never became ready. With one of them the entry has no figures and no place.
+  std::size_t runs_unready = 0;
   judge::Interval attainment;  // of the worst model
   judge::Interval cost;
   double cost_per_1000_good = 0.0;
@@ -73,8 +75,17 @@ struct Standing {
   bool on_front = false;         // of relative_cost against attainment
 };
 
+// A strategy that is not ranked, as some of its runs never began.
+struct Unranked {
+  std::string strategy;
+  std::size_t runs_unready = 0;
+  std::size_t runs = 0;
+  std::vector<std::string> demands;  // on which
+};
+
 struct League {
   std::vector<Standing> standings;  // best first
+  std::vector<Unranked> unranked;   // in the suite's order
   std::vector<Entry> entries;       // by demand, then by score
   std::vector<DemandBound> bounds;  // as the suite's demands
   judge::Ranking ranking;
@@ -88,6 +99,8 @@ League judge_suite(const Suite& suite, const std::vector<Cell>& cells,
                    const std::vector<Clairvoyant>& clairvoyants = {});
 
 nlohmann::json league_json(const Suite& suite, const League& league);
+// "the replicas were never ready in 3 of 42 runs (flash_crowd)"
+std::string why_unranked(const Unranked& unranked);
 std::string league_table(const Suite& suite, const League& league);  // for the terminal
 std::string league_html(const Suite& suite, const League& league);   // self-contained
 

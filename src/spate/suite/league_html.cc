@@ -115,6 +115,11 @@ std::string standings_table(const Suite& suite, const League& league) {
         s.relative_to_best > 0.0 ? fmt::format("{:.2f}×", s.relative_to_best) : "–",
         s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
   }
+  for (const auto& u : league.unranked) {
+    out += fmt::format(
+        "<tr><td>–<td class=\"l\">{}<td class=\"l bad\" colspan=\"8\">not ranked: {}</tr>",
+        html_escaped(u.strategy), html_escaped(why_unranked(u)));
+  }
   return out + "</tbody></table></div>";
 }
 
@@ -146,6 +151,13 @@ std::string demand_section(const Suite& suite, const League& league, std::size_t
   std::string rows;
   for (const auto& e : league.entries) {
     if (e.demand != demand.name) continue;
+    if (e.runs_unready > 0) {
+      rows += fmt::format(
+          "<tr><td class=\"l\">{}<td class=\"l bad\" colspan=\"17\">no figures: the replicas "
+          "were never ready in {} of {} runs</tr>",
+          html_escaped(e.strategy), e.runs_unready, e.runs);
+      continue;
+    }
     dots.push_back({e.strategy, e.regret + 1.0, e.attainment.mean, e.on_front});
     rows += fmt::format(
         "<tr><td class=\"l\">{}{}<td class=\"{}\">{}<td>{}<td>{:.4g}<td>{:.4g} to "

@@ -19,6 +19,7 @@ Json entry_json(const Entry& e) {
           {"strategy", e.strategy},
           {"runs", e.runs},
           {"runs_that_meet", e.runs_that_meet},
+          {"runs_unready", e.runs_unready},
           {"slo_attainment", interval_json(e.attainment)},
           {"cost", interval_json(e.cost)},
           {"cost_per_1000_good", e.cost_per_1000_good},
@@ -88,6 +89,13 @@ Json league_json(const Suite& suite, const League& league) {
          {"elastic_speedup", s.elastic_speedup},
          {"on_front", s.on_front}});
   }
+  out["unranked"] = Json::array();
+  for (const auto& u : league.unranked) {
+    out["unranked"].push_back({{"strategy", u.strategy},
+                               {"runs_unready", u.runs_unready},
+                               {"runs", u.runs},
+                               {"demands", u.demands}});
+  }
   out["p_values"] = Json::array();
   for (std::size_t i = 0; i < league.ranking.p.size(); ++i) {
     for (std::size_t k = 0; k < league.ranking.p[i].size(); ++k) {
@@ -101,6 +109,11 @@ Json league_json(const Suite& suite, const League& league) {
   out["entries"] = Json::array();
   for (const auto& e : league.entries) out["entries"].push_back(entry_json(e));
   return out;
+}
+
+std::string why_unranked(const Unranked& unranked) {
+  return fmt::format("the replicas were never ready in {} of {} runs ({})", unranked.runs_unready,
+                     unranked.runs, fmt::join(unranked.demands, ", "));
 }
 
 std::string league_table(const Suite& suite, const League& league) {
@@ -120,6 +133,9 @@ std::string league_table(const Suite& suite, const League& league) {
                        s.sees_schedule ? "  sees the schedule"
                        : s.on_front    ? "  front"
                                        : "");
+  }
+  for (const auto& u : league.unranked) {
+    out += fmt::format("{:>4}  {:<{}}  not ranked: {}\n", "-", u.strategy, width, why_unranked(u));
   }
   out += fmt::format(
       "score: cost, with {:g} times the least cost of a request for each miss beyond the "

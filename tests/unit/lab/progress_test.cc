@@ -27,13 +27,15 @@ TEST(Progress, ReadsWhatInfluxAndTheGatewayWrote) {
                {"rate_per_s":15.5,"answered_last_s":14,"p99_ms_last_s":730}}})");
   run.write("series.jsonl",
             "{\"unix_s\":1,\"models\":{\"resnet50\":{\"ready\":1,\"cpu_limit\":0.3}}}\n"
-            "{\"unix_s\":2,\"models\":{\"resnet50\":{\"ready\":2,\"starting\":1,\"cpu_limit\":0.3,"
+            "{\"unix_s\":2,\"models\":{\"resnet50\":{\"wanted\":3,\"ready\":2,\"starting\":1,\"cpu_"
+            "limit\":0.3,"
             "\"queue\":7}}}\n{\"unix_s\":3,\"mod");
   ProgressView v = view();
   read_progress(run.path(), v);
   EXPECT_EQ(v.phase, "heavy");
   EXPECT_EQ(v.models[0].ready, 2) << "the last whole line";
   EXPECT_EQ(v.models[0].starting, 1);
+  EXPECT_EQ(v.models[0].wanted, 3);
   const std::string line = progress_line(v);
   EXPECT_THAT(line, AllOf(HasSubstr("heavy"), HasSubstr("1:10 left"), HasSubstr("15.5/s"),
                           HasSubstr("730 ms"), HasSubstr("2x0.3 CPU")));

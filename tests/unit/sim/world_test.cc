@@ -102,6 +102,25 @@ TEST(World, AStrategyScalesAndMeetsTheObjective) {
   EXPECT_NEAR(none.models[0].accounts.memory_byte_s, 9e9, 1.0);
 }
 
+// A strategy may give a replica up before it is ready: what it wants is waited for, not what it
+// began with.
+TEST(World, TheLoadBeginsWithTheReplicasThatAreWanted) {
+  SimModel model = simple_model("m", 2, 5.0, 20.0, Law::constant(10ms));
+  model.settings.bounds.min_replicas = 0;
+  model.start.load = Law::constant(3s);
+  const WorldConfig config = simple_world(std::move(model), 20.0);
+  for (const int wanted : {1, 0}) {
+    const std::string options =
+        R"({steps: '[{"at_s":0,"replicas":)" + std::to_string(wanted) + "}]'}";
+    World world(config, scaling::builtin_strategies().make(
+                            "scripted", ConfigReader::from_text(options, "test")));
+    const RunOutput output = world.run();
+    EXPECT_TRUE(output.problems.empty()) << wanted << " replicas";
+    EXPECT_GT(output.models[0].total.planned, 0U);
+    EXPECT_EQ(output.models[0].total.in_time > 0, wanted > 0);
+  }
+}
+
 // What a strategy sees later it answers later, and no request is another one for it.
 TEST(World, AStrategysSamplersMayBeLate) {
   const auto first_up = [](const RunOutput& output) {

@@ -87,6 +87,48 @@ TEST(League, ScoresRanksAndTies) {
   EXPECT_FALSE(league.ranking.too_few);
 }
 
+// A run whose replicas were never ready costs nothing. That is no merit.
+TEST(League, WhatNeverBeganHasNoPlace) {
+  const Suite suite = eight_demands();
+  std::vector<Cell> cells;
+  for (const auto& d : suite.demands) {
+    cells.push_back(cell(d.name, "none", 120.0, 800.0));
+    cells.push_back(cell(d.name, "horizontal", 180.0, 950.0));
+    cells.push_back(cell(d.name, "vertical", 150.0, 950.0));
+  }
+  Cell& never = cells.at(5);  // vertical on d1
+  never.models.front().cost = never.models.front().in_time = never.models.front().attainment = 0.0;
+  never.problems = {"the replicas were not ready after 90 s"};
+  const League league = judge_suite(suite, cells);
+
+  ASSERT_EQ(league.standings.size(), 2U);
+  EXPECT_EQ(league.standings[0].strategy, "none");  // (120 + 20) / 90 against 180 / 90
+  EXPECT_EQ(league.standings[1].strategy, "horizontal");
+  ASSERT_EQ(league.unranked.size(), 1U);
+  EXPECT_EQ(league.unranked[0].strategy, "vertical");
+  EXPECT_EQ(league.unranked[0].runs_unready, 1U);
+  EXPECT_EQ(league.unranked[0].runs, 8U);
+  EXPECT_THAT(league.unranked[0].demands, ElementsAre("d1"));
+  for (const auto& e : league.entries) {
+    if (e.strategy != "vertical") continue;
+    // Where it did begin it keeps its figures: it meets cheapest there, horizontal on d1.
+    EXPECT_EQ(e.runs_unready, e.demand == "d1" ? 1U : 0U);
+    EXPECT_EQ(e.on_front, e.demand != "d1");
+    EXPECT_EQ(e.regret_upper.has_value(), e.demand != "d1");
+  }
+  EXPECT_EQ(league.bounds[0].upper_by, "vertical");
+  EXPECT_EQ(league.bounds[1].upper_by, "horizontal");
+  EXPECT_EQ(league.entries[5].strategy, "vertical") << "last on its demand";
+
+  const std::string why = "not ranked: the replicas were never ready in 1 of 8 runs (d1)";
+  EXPECT_THAT(league_table(suite, league), HasSubstr("   -  vertical    " + why));
+  EXPECT_THAT(league_html(suite, league), HasSubstr(why));
+  EXPECT_THAT(league_html(suite, league), HasSubstr("never ready in 1 of 1 runs"));
+  const auto json = league_json(suite, league);
+  EXPECT_EQ(json["league"].size(), 2U);
+  EXPECT_EQ(json["unranked"][0]["strategy"], "vertical");
+}
+
 TEST(League, IsWrittenInThreeForms) {
   const Suite suite = eight_demands();
   std::vector<Cell> cells;
