@@ -260,6 +260,12 @@ def scaling():
                       "{{run}} {{model}} used")]),
          panel("timeseries", "Decisions", "Per minute and direction. Up and down in turn is flapping.", "cpm",
                [query(f'60 * {rate_of("spate_decisions_total", by="run, model, direction")}', "{{run}} {{model}} {{direction}}")]),
+         panel("timeseries", "Rules that decide", "Decisions per minute by the strategy's rule that made them; docs/metrics.md says "
+               "what each means.", "cpm",
+               [query(f'60 * {rate_of("spate_decision_rules_total", by="run, model, rule")}', "{{run}} {{model}} {{rule}}")]),
+         panel("timeseries", "Limited decisions", "Decisions per minute that a wrapper or a bound changed. A bound that is always "
+               "there decides instead of the strategy.", "cpm",
+               [query(f'60 * {rate_of("spate_decisions_limited_total", by="run, model, limit")}', "{{run}} {{model}} {{limit}}")]),
          panel("timeseries", "What is asked", "Requests per second that arrive against what is answered in time.", "reqps",
                [query(rate_of("spate_requests_total"), "{{run}} {{model}} ended"),
                 query(rate_of("spate_slo_good_requests_total"), "{{run}} {{model}} in time")]),

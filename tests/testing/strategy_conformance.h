@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -25,7 +26,13 @@ namespace spate::scaling {
 struct StrategyCase {
   std::string name;
   std::function<std::unique_ptr<Strategy>()> make;
+  // Those that its decisions may name; empty: not looked at.
+  std::vector<Rule> rules{};
 };
+
+inline bool may_name(const StrategyCase& c, Rule rule) {
+  return c.rules.empty() || std::find(c.rules.begin(), c.rules.end(), rule) != c.rules.end();
+}
 
 inline std::ostream& operator<<(std::ostream& out, const StrategyCase& c) { return out << c.name; }
 
@@ -343,7 +350,11 @@ TEST_P(StrategyConformance, SurvivesAnythingItCouldBeShown) {
       const Observation seen = world.observe_anything();
       const auto decided = strategy->decide(seen);
       ASSERT_EQ(decided.size(), seen.models.size());
-      for (const auto& target : decided) ASSERT_EQ(wrong_target(target), "") << target.reason;
+      for (const auto& target : decided) {
+        ASSERT_EQ(wrong_target(target), "") << target.reason;
+        ASSERT_TRUE(may_name(GetParam(), target.rule))
+            << to_string(target.rule) << ": " << target.reason;
+      }
       expect_same(decided, twin->decide(seen));
       if (i % 50 == 49) {
         const std::string memory = strategy->snapshot();

@@ -52,6 +52,8 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   std::vector<ComponentReading> last_components;
   std::deque<Json> recent;
   DecisionCounts counts;
+  DecisionCounts rule_counts;
+  DecisionCounts limit_counts;
   std::map<std::string, Json> start_phases;  // by replica, until its `ready` is written
   std::set<std::string> to_be_paused;        // once they have answered what they have
   std::string saved;                         // the snapshot on disk
@@ -78,6 +80,7 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   void carry_out(TimePoint now, const Action& action);
   void save();
   void write_records();
+  void count_limits(const std::string& model, std::string_view names);
   double unix_s(TimePoint at) const {
     return to_unix_s(clock.wall_now()) - to_seconds(clock.now() - at);
   }
@@ -334,9 +337,21 @@ void ControlLoop::State::keep(Json record) {
   if (recent.size() > options.decisions_kept) recent.pop_front();
 }
 
+// `names`: joined by "+".
+void ControlLoop::State::count_limits(const std::string& model, std::string_view names) {
+  while (!names.empty()) {
+    const std::size_t end = std::min(names.find('+'), names.size());
+    ++limit_counts[{model, std::string(names.substr(0, end))}];
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
+}
+
 void ControlLoop::State::write_records() {
   for (const auto& decision : autoscaler->take_decisions()) {
     ++counts[{decision.model, decision.direction}];
+    ++rule_counts[{decision.model, decision.rule}];
+    count_limits(decision.model, decision.changed_by);
+    count_limits(decision.model, decision.clipped_by);
     if (decision.direction != "hold") {
       const auto text = [](int replicas, double cpus, int pool) {
         return fmt::format("{} x {:g} CPU{}", replicas, cpus,
@@ -402,5 +417,9 @@ const std::vector<ComponentReading>& ControlLoop::last_components() const {
 }
 const std::deque<Json>& ControlLoop::recent_decisions() const { return state_->recent; }
 const ControlLoop::DecisionCounts& ControlLoop::decision_counts() const { return state_->counts; }
+const ControlLoop::DecisionCounts& ControlLoop::rule_counts() const { return state_->rule_counts; }
+const ControlLoop::DecisionCounts& ControlLoop::limit_counts() const {
+  return state_->limit_counts;
+}
 
 }  // namespace spate::adapters

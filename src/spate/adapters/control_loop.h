@@ -67,6 +67,9 @@ class ControlLoop {
   // Totals by model and direction ("up", "down", "hold").
   using DecisionCounts = std::map<std::pair<std::string, std::string>, std::uint64_t>;
   const DecisionCounts& decision_counts() const;
+  // By model and rule of the strategy; by model and what changed a decision: a wrapper or a bound.
+  const DecisionCounts& rule_counts() const;
+  const DecisionCounts& limit_counts() const;
 
  private:
   struct State;

@@ -19,6 +19,7 @@ namespace {
 using scaling::Aggregate;
 using scaling::MetricSpec;
 using scaling::Observation;
+using scaling::Rule;
 using scaling::Signal;
 using scaling::StrategyOptions;
 using scaling::Target;
@@ -207,8 +208,10 @@ class External final : public scaling::Strategy {
       const auto it = last_.find(model.model);
       Target target;
       target.replicas = model.wanted_replicas;
+      target.rule = Rule::NoData;
       if (it != last_.end()) target = it->second;
       if (!problem_.empty()) {
+        target.rule = Rule::Misbehaved;
         target.reason = fmt::format("hold: the program misbehaved: {}", problem_);
       } else if (it == last_.end()) {
         target.reason = "hold: no decision of the program yet";
@@ -256,6 +259,7 @@ void export_faults(telemetry::Metrics& metrics, const ExternalFaults& faults) {
 scaling::StrategyInfo external_strategy(ExternalPace pace, std::shared_ptr<ExternalFaults> faults) {
   scaling::StrategyInfo info;
   info.name = "external";
+  info.rules = {Rule::NoData, Rule::Program, Rule::Misbehaved};
   info.summary =
       "A program of your own, in any language: JSON observations in, JSON decisions out.";
   info.source = "docs/external-strategy.md";

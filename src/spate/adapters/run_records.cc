@@ -39,6 +39,8 @@ Json to_json(const scaling::DecisionRecord& decision, double unix_s) {
       {"asked",
        configuration(decision.asked_replicas, decision.asked_cpu_limit, decision.asked_warm_pool)},
       {"to", configuration(decision.to_replicas, decision.to_cpu_limit, decision.to_warm_pool)},
+      {"rule", decision.rule},
+      {"changed_by", decision.changed_by.empty() ? Json() : Json(decision.changed_by)},
       {"clipped_by", decision.clipped_by.empty() ? Json() : Json(decision.clipped_by)},
       {"reason", decision.reason},
       {"inputs", std::move(inputs)},

@@ -12,6 +12,10 @@ using telemetry::Labels;
 constexpr std::array<const char*, 6> kReplicaStates{"wanted",   "ready",  "starting",
                                                     "draining", "parked", "wanted_parked"};
 
+// As scaling/limits.h and the autoscaler name them.
+constexpr std::array<const char*, 6> kBounds{"min_replicas", "max_replicas", "min_cpu",
+                                             "max_cpu",      "cpu_ceiling",  "max_warm_pool"};
+
 constexpr const char* kCpuSeconds = "spate_component_cpu_seconds_total";
 constexpr const char* kMemory = "spate_component_memory_bytes";
 constexpr const char* kPrivate = "spate_component_private_memory_bytes";
@@ -58,6 +62,7 @@ ScalingMetrics::Model& ScalingMetrics::model(const std::string& name) {
                                  "Replicas that died or did not become ready.", labels);
   // From zero on: the first one of a direction would not be seen as a rise otherwise.
   for (const char* direction : {"up", "down", "hold"}) decisions(name, direction);
+  for (const char* limit : kBounds) limited(name, limit);
   return m;
 }
 
@@ -135,7 +140,27 @@ telemetry::Counter& ScalingMetrics::decisions(const std::string& model,
                            {"direction", direction}});
 }
 
+telemetry::Counter& ScalingMetrics::by_rule(const std::string& model, const std::string& rule) {
+  return metrics_.counter("spate_decision_rules_total",
+                          "Decisions of the strategy by the rule that made them.",
+                          {{"model", model},
+                           {"strategy", std::string(loop_.autoscaler().strategy().name())},
+                           {"rule", rule}});
+}
+
+telemetry::Counter& ScalingMetrics::limited(const std::string& model, const std::string& limit) {
+  return metrics_.counter("spate_decisions_limited_total",
+                          "Decisions that a wrapper or a bound changed, by which.",
+                          {{"model", model}, {"limit", limit}});
+}
+
 void ScalingMetrics::update_decisions() {
+  for (const auto& [key, count] : loop_.rule_counts()) {
+    telemetry::advance_to(by_rule(key.first, key.second), static_cast<double>(count));
+  }
+  for (const auto& [key, count] : loop_.limit_counts()) {
+    telemetry::advance_to(limited(key.first, key.second), static_cast<double>(count));
+  }
   for (const auto& [key, count] : loop_.decision_counts()) {
     telemetry::advance_to(decisions(key.first, key.second), static_cast<double>(count));
   }

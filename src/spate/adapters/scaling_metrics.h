@@ -43,6 +43,8 @@ class ScalingMetrics {
 
   Model& model(const std::string& name);
   telemetry::Counter& decisions(const std::string& model, const std::string& direction);
+  telemetry::Counter& by_rule(const std::string& model, const std::string& rule);
+  telemetry::Counter& limited(const std::string& model, const std::string& limit);
   void update_models();
   void update_components();
   void update_decisions();

@@ -44,8 +44,15 @@ bool is_number(const OptionValue& value) {
   return std::holds_alternative<double>(value) || std::holds_alternative<std::int64_t>(value);
 }
 
+std::vector<std::string_view> rule_names(const StrategyInfo& info) {
+  std::vector<std::string_view> out;
+  for (const auto rule : info.rules) out.push_back(to_string(rule));
+  return out;
+}
+
 void print(const StrategyInfo& info) {
   fmt::print("{}\n  {}\n  Source: {}.\n", info.name, info.summary, info.source);
+  if (!info.rules.empty()) fmt::print("  Rules: {}.\n", fmt::join(rule_names(info), ", "));
   if (info.options.empty()) fmt::print("  No options.\n");
   for (const OptionSpec& option : info.options) {
     if (option.name == kKind) continue;
@@ -71,6 +78,7 @@ nlohmann::ordered_json to_json(const StrategyInfo& info) {
   return {{"name", info.name},
           {"summary", info.summary},
           {"source", info.source},
+          {"rules", rule_names(info)},
           {"options", std::move(options)}};
 }
 

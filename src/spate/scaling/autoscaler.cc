@@ -172,6 +172,7 @@ struct Autoscaler::State {
         if (complete) ++invalid;
         target = {};
         target.replicas = view.wanted_replicas;
+        target.rule = Rule::Unusable;
         target.reason = "hold: the strategy's decision is unusable: " + wrong;
       }
       put_in_force(now, view, target, actions);
@@ -203,6 +204,8 @@ struct Autoscaler::State {
     record.to_cpu_limit = limited.cpu_limit;
     record.clipped_by = limited.clipped_by;
     record.reason = target.reason;
+    record.rule = to_string(target.rule);
+    record.changed_by = target.changed_by;
     Fleet* f = fleet(view.model);
     record.from_warm_pool = view.warm_pool;
     record.asked_warm_pool = target.warm_pool.value_or(view.warm_pool);

@@ -123,7 +123,9 @@ struct DecisionRecord {
   double to_cpu_limit = 0.0;
   int to_warm_pool = 0;
   std::string reason{};
-  std::string clipped_by{};  // "" when no limit changed it
+  std::string rule{};        // of the strategy, to_string(Rule)
+  std::string changed_by{};  // wrappers that changed it, joined by "+"
+  std::string clipped_by{};  // bounds that changed it, likewise; "" when none did
   std::string direction{};   // "up" | "down" | "hold"
   std::uint64_t generation = 0;
 };

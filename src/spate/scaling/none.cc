@@ -14,6 +14,7 @@ class None final : public Strategy {
     for (const auto& model : seen.models) {
       Target target;
       target.replicas = model.wanted_replicas;
+      target.rule = Rule::Fixed;
       target.reason = "hold: this strategy never scales";
       out.push_back(std::move(target));
     }
@@ -37,6 +38,7 @@ StrategyInfo none_strategy() {
       .options = {},
       .make = [](const StrategyOptions&) { return std::make_unique<None>(); },
       .check = nullptr,
+      .rules = {Rule::Fixed},
   };
 }
 

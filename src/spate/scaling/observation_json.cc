@@ -118,6 +118,7 @@ Target read_target(const nlohmann::json& entry, const ModelView& model) {
     if (!it->is_string()) throw std::invalid_argument(where + ".reason: expected a text");
     out.reason = it->get<std::string>();
   }
+  out.rule = Rule::Program;
   if (out.reason.empty()) out.reason = "the program gave no reason";
   return out;
 }
@@ -132,6 +133,7 @@ DecisionLine read_decision(const nlohmann::json& json, const Observation& seen) 
   for (const auto& model : seen.models) {
     Target held;
     held.replicas = model.wanted_replicas;
+    held.rule = Rule::Program;
     held.reason = "hold: the program's decision does not name this model";
     out.targets.push_back(std::move(held));
   }

@@ -74,6 +74,7 @@ class Scripted final : public Strategy {
     for (const auto& model : seen.models) {
       Target target;
       target.replicas = model.wanted_replicas;
+      target.rule = Rule::Script;
       target.reason = "hold: the script says nothing yet";
       for (const Step& step : steps_) {
         if (step.at > since) break;
@@ -132,6 +133,7 @@ StrategyInfo scripted_strategy() {
         }
         return "";
       },
+      .rules = {Rule::Script},
   };
 }
 

@@ -64,6 +64,8 @@ struct StrategyInfo {
   std::function<std::unique_ptr<Strategy>(const StrategyOptions&)> make;
   // Checks across several options; "" or what is wrong.
   std::function<std::string(const StrategyOptions&)> check;
+  // Those that its decisions name.
+  std::vector<Rule> rules{};
   // A baseline that sees the schedule of the demand: whoever runs it must supply that.
   bool sees_schedule = false;
 };

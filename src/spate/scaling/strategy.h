@@ -11,6 +11,7 @@
 
 #include "spate/base/clock.h"
 #include "spate/base/result.h"
+#include "spate/scaling/rule.h"
 #include "spate/scaling/signal.h"
 
 namespace spate::scaling {
@@ -69,6 +70,9 @@ struct Target {
   std::optional<int> warm_pool{};
   std::string
       reason{};  // one phrase for the report, e.g. "CPU 0.93 of limit over 5 s is above 0.80"
+  Rule rule = Rule::Unnamed;  // one of its StrategyInfo's
+  // Wrappers that changed what the strategy asked, joined by "+"; "" when none did.
+  std::string changed_by{};
 };
 
 struct Needs {

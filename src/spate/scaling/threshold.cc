@@ -71,8 +71,9 @@ class Threshold final : public Strategy {
   }
 
  private:
-  static Target hold(const ModelView& model, std::string why) {
+  static Target hold(const ModelView& model, Rule rule, std::string why) {
     Target target;
+    target.rule = rule;
     target.replicas = model.wanted_replicas;
     target.reason = "hold: " + std::move(why);
     return target;
@@ -80,20 +81,24 @@ class Threshold final : public Strategy {
 
   Target decide(TimePoint now, const ModelView& model) {
     std::string why;
-    const std::optional<double> u = fresh_mean(now, model, why);
-    if (!u) return hold(model, why);
+    Rule rule = Rule::NoData;
+    const std::optional<double> u = fresh_mean(now, model, rule, why);
+    if (!u) return hold(model, rule, why);
     const auto said = [&](const char* relation, double edge) {
       return fmt::format("CPU {:.2f} of limit over {:g} s is {} {:.2f}", *u, to_seconds(window_),
                          relation, edge);
     };
     if (*u >= high_) return step(now, model, +1, said("at or above", high_));
     if (*u <= low_) return step(now, model, -1, said("at or below", low_));
-    return hold(model, fmt::format("CPU {:.2f} of limit over {:g} s is between {:.2f} and {:.2f}",
-                                   *u, to_seconds(window_), low_, high_));
+    return hold(model, Rule::WithinBand,
+                fmt::format("CPU {:.2f} of limit over {:g} s is between {:.2f} and {:.2f}", *u,
+                            to_seconds(window_), low_, high_));
   }
 
-  // The mean over the ready replicas, when all have a whole fresh window; else why not.
-  std::optional<double> fresh_mean(TimePoint now, const ModelView& model, std::string& why) const {
+  // The mean over the ready replicas, when all have a whole fresh window; else why not. `rule` is
+  // left as it is, or Settling.
+  std::optional<double> fresh_mean(TimePoint now, const ModelView& model, Rule& rule,
+                                   std::string& why) const {
     const auto stepped = stepped_at_.find(model.model);
     // Before the first step everything is fresh.
     TimePoint fresh_from = stepped == stepped_at_.end() ? TimePoint::min() : stepped->second;
@@ -102,6 +107,7 @@ class Threshold final : public Strategy {
     const MetricView& metric = model.metrics.at(0);
     for (const auto& replica : model.replicas) {
       if (replica.state == ReplicaState::Starting && wait_for_ready_) {
+        rule = Rule::Settling;
         why = "waiting for a replica that starts";
         return std::nullopt;
       }
@@ -123,6 +129,7 @@ class Threshold final : public Strategy {
     }
     // Half a sampling period of slack: readings and ticks come a little late, unevenly.
     if (fresh_from != TimePoint::min() && now - fresh_from < window_ - sample_ / 2) {
+      rule = Rule::Settling;
       why = fmt::format("{:.1f} s of a fresh window of {:g} s since the last change",
                         std::max(0.0, to_seconds(now - fresh_from)), to_seconds(window_));
       return std::nullopt;
@@ -151,22 +158,25 @@ class Threshold final : public Strategy {
   Target step(TimePoint now, const ModelView& model, int direction, const std::string& reason) {
     Target target;
     target.replicas = model.wanted_replicas;
+    target.rule = direction > 0 ? Rule::AboveTarget : Rule::BelowTarget;
     target.reason = reason;
     if (axis_ == Axis::Replicas) {
       const int wanted = model.wanted_replicas + direction * step_replicas_;
       target.replicas = std::clamp(wanted, model.bounds.min_replicas,
                                    most_replicas(model.bounds, model.cpu_limit));
       if (target.replicas * direction <= model.wanted_replicas * direction) {
-        return hold(model, fmt::format("{}, but {} replicas is the {} allowed", reason,
-                                       model.wanted_replicas, direction > 0 ? "most" : "least"));
+        return hold(model, Rule::AtBound,
+                    fmt::format("{}, but {} replicas is the {} allowed", reason,
+                                model.wanted_replicas, direction > 0 ? "most" : "least"));
       }
     } else {
       const double step = step_cpus_ > 0.0 ? step_cpus_ : model.initial_cpu_limit;
       const double cpu = std::clamp(model.cpu_limit + direction * step, model.bounds.min_cpu,
                                     most_cpu(model.bounds, model.wanted_replicas));
       if (direction * (cpu - model.cpu_limit) <= kCpuSlack) {
-        return hold(model, fmt::format("{}, but {:g} CPU is the {} allowed", reason,
-                                       model.cpu_limit, direction > 0 ? "most" : "least"));
+        return hold(model, Rule::AtBound,
+                    fmt::format("{}, but {:g} CPU is the {} allowed", reason, model.cpu_limit,
+                                direction > 0 ? "most" : "least"));
       }
       target.cpu_limit = cpu;
     }
@@ -188,6 +198,8 @@ class Threshold final : public Strategy {
 
 StrategyInfo threshold_info(Axis axis) {
   StrategyInfo info;
+  info.rules = {Rule::NoData,      Rule::Settling, Rule::AboveTarget,
+                Rule::BelowTarget, Rule::AtBound,  Rule::WithinBand};
   info.source = "the original experiment's scaling script: 5 readings of 1 s, 80 % and 35 %";
   info.options = {
       {"high_ratio", 0.80, 0.01, 10.0, "CPU use over limit at or above which it steps up"},

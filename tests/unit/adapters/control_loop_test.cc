@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/adapters/control_loop.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "spate/adapters/scaling_metrics.h"
 #include "spate/base/virtual_clock.h"
 #include "testing/scripted_strategy.h"
 #include "testing/test_folder.h"
@@ -210,6 +213,41 @@ TEST_F(ControlLoopTest, StartsAndGivesTheLimitInTheInstantOfReadiness) {
   EXPECT_TRUE(loop_->all_ready());
   EXPECT_EQ(event("ready", "m-1")["after_ms"], 137.0);
   EXPECT_EQ(event("ready", "m-1")["phases"]["load_ms"], 7.0);
+}
+
+TEST_F(ControlLoopTest, MetricsTellTheRuleAndWhatLimitedIt) {
+  make();
+  come_up("m-1");
+  telemetry::Metrics metrics;
+  ScalingMetrics series(metrics, *loop_, "none");
+  strategy_->next = {.replicas = 9,
+                     .reason = "greed",
+                     .rule = scaling::Rule::Load,
+                     .changed_by = "limits+cooldown"};
+  clock_.run_for(seconds(2));
+  strategy_->next = {.replicas = 2, .reason = "less", .rule = scaling::Rule::PeakHold};
+  clock_.run_for(seconds(1));
+  series.update();
+  const std::string text = metrics.text();
+  const auto expect = [&](const std::string& line) {
+    EXPECT_THAT(text, testing::HasSubstr(line + "\n"));
+  };
+  const std::string rules = R"(spate_decision_rules_total{model="m",rule=")";
+  expect(rules + R"(load",strategy="scripted"} 2)");
+  expect(rules + R"(peak_hold",strategy="scripted"} 1)");
+  for (const char* limit : {"limits", "cooldown", "max_replicas"}) {
+    expect(fmt::format(R"(spate_decisions_limited_total{{limit="{}",model="m"}} 2)", limit));
+  }
+  expect(R"(spate_decisions_limited_total{limit="cpu_ceiling",model="m"} 0)");
+  std::vector<nlohmann::json> decisions;
+  for (const auto& line : lines("decisions.jsonl")) {
+    if (line.contains("direction")) decisions.push_back(line);
+  }
+  ASSERT_EQ(decisions.size(), 3U);
+  EXPECT_EQ(decisions[1]["changed_by"], "limits+cooldown");
+  EXPECT_EQ(decisions[1]["clipped_by"], "max_replicas");
+  EXPECT_EQ(decisions[2]["rule"], "peak_hold");
+  EXPECT_TRUE(decisions[2]["changed_by"].is_null());
 }
 
 TEST_F(ControlLoopTest, ADecisionTakesEffectInTheInstantItIsMade) {

@@ -168,9 +168,11 @@ TEST_F(AutoscalerTest, LimitsClipTheDecisionAndSayWhat) {
   make();
   obey();
   obey();
-  strategy_->next = {.replicas = 7, .reason = "greed"};
+  strategy_->next = {.replicas = 7, .reason = "greed", .rule = Rule::Load, .changed_by = "limits"};
   poll(seconds(1));
   auto decisions = scaler_->take_decisions();
+  EXPECT_EQ(decisions.back().rule, "load");
+  EXPECT_EQ(decisions.back().changed_by, "limits");
   EXPECT_EQ(decisions.back().asked_replicas, 7);
   EXPECT_EQ(decisions.back().to_replicas, 3);
   EXPECT_EQ(decisions.back().clipped_by, "max_replicas");
@@ -354,6 +356,7 @@ TEST_F(AutoscalerTest, UnusableDecisionsHoldAndAreCounted) {
   const auto decisions = scaler_->take_decisions();
   EXPECT_EQ(decisions.back().reason,
             "hold: the strategy's decision is unusable: 0 decisions for 1 models");
+  EXPECT_EQ(decisions.back().rule, "unusable");
   EXPECT_EQ(status().wanted, 1);
 }
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "spate/base/files.h"
 #include "spate/scaling/strategies.h"
 #include "testing/strategy_conformance.h"
 
@@ -17,7 +22,8 @@ std::vector<StrategyCase> all_builtin() {
   std::vector<StrategyCase> out;
   const StrategyRegistry registry = builtin_strategies(demand_of_the_world());
   for (const auto& name : registry.names()) {
-    out.push_back({name, [registry, name] { return registry.make(name, std::nullopt); }});
+    const auto make = [registry, name] { return registry.make(name, std::nullopt); };
+    out.push_back({name, make, registry.find(name, "test").rules});
   }
   return out;
 }
@@ -37,6 +43,24 @@ std::vector<StrategyCase> wrapped() {
                    }});
   }
   return out;
+}
+
+// Every strategy of ours names a rule that the metrics' documentation explains.
+TEST(Rules, AreNamedAndExplained) {
+  std::set<std::string_view> names;
+  const std::string docs = read_file(std::string(SPATE_SOURCE_DIR) + "/docs/metrics.md").value();
+  for (const Rule rule : all_rules()) {
+    EXPECT_TRUE(names.insert(to_string(rule)).second) << to_string(rule);
+    EXPECT_NE(docs.find("| `" + std::string(to_string(rule)) + "` |"), std::string::npos)
+        << to_string(rule) << " is not in docs/metrics.md";
+  }
+  const StrategyRegistry registry = builtin_strategies(demand_of_the_world());
+  for (const auto& info : registry.list()) {
+    EXPECT_FALSE(info.rules.empty()) << info.name;
+    EXPECT_EQ(std::set<Rule>(info.rules.begin(), info.rules.end()).size(), info.rules.size())
+        << info.name;
+    EXPECT_EQ(std::count(info.rules.begin(), info.rules.end(), Rule::Unnamed), 0) << info.name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Wrapped, StrategyConformance, testing::ValuesIn(wrapped()));

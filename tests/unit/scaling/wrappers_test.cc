@@ -57,7 +57,9 @@ TEST(Wrappers, LimitsClampAndSaySo) {
   EXPECT_EQ(w.ask(9, 3).reason, "asked; limits: 4 replicas instead of 9");
   EXPECT_EQ(w.ask(0, 3).replicas, 2);
   EXPECT_EQ(w.ask(3, 3, 1.0).cpu_limit, 0.8);
+  EXPECT_EQ(w.ask(9, 3, 1.0).changed_by, "limits") << "once, though it changed two things";
   EXPECT_EQ(w.ask(3, 3).reason, "asked");
+  EXPECT_EQ(w.ask(3, 3).changed_by, "");
 }
 
 TEST(Wrappers, CooldownHoldsAfterAChange) {
@@ -68,6 +70,7 @@ TEST(Wrappers, CooldownHoldsAfterAChange) {
   w.reborn();
   const Target held = w.ask(3, 6);
   EXPECT_EQ(held.replicas, 6);
+  EXPECT_EQ(held.changed_by, "cooldown");
   EXPECT_EQ(held.reason, "asked; cooldown: held for 9.0 s more after the last change");
   w.pass(9);
   EXPECT_EQ(w.ask(3, 6).replicas, 3);
@@ -90,7 +93,9 @@ TEST(Wrappers, DeadBandHoldsSmallChanges) {
 TEST(Wrappers, ScaleInGuardTakesTheLargestOfTheWindowAndSmallSteps) {
   Wrapped w("[{kind: scale_in_guard, window_s: 5, step_replicas: 2, every_s: 3}]");
   EXPECT_EQ(w.ask(8, 4).replicas, 8);
-  EXPECT_EQ(w.ask(1, 8).replicas, 8);  // 8 was asked a second ago
+  const Target guarded = w.ask(1, 8);
+  EXPECT_EQ(guarded.replicas, 8);  // 8 was asked a second ago
+  EXPECT_EQ(guarded.changed_by, "scale_in_guard");
   w.pass(4);
   EXPECT_EQ(w.ask(1, 8).replicas, 6);  // two fewer
   EXPECT_EQ(w.ask(1, 6).replicas, 6);  // too soon
@@ -102,13 +107,16 @@ TEST(Wrappers, ScaleInGuardTakesTheLargestOfTheWindowAndSmallSteps) {
 TEST(Wrappers, KeepWarmSetsThePool) {
   Wrapped w("[{kind: keep_warm, replicas: 1, ratio: 0.5}]");
   EXPECT_EQ(w.ask(4, 4).warm_pool, 2);
+  EXPECT_EQ(w.ask(4, 4).changed_by, "keep_warm");
   EXPECT_EQ(w.ask(1, 1).warm_pool, 1);
   EXPECT_EQ(w.ask(1, 1).reason, "asked; keep_warm: 1 parked replicas");
 }
 
 TEST(Wrappers, TheFirstIsInnermost) {
   Wrapped w("[{kind: limits, max_replicas: 3}, {kind: dead_band, replicas: 2}]");
-  EXPECT_EQ(w.ask(9, 2).replicas, 2);  // limited to 3, which is too small a change
+  const Target both = w.ask(9, 2);
+  EXPECT_EQ(both.replicas, 2);  // limited to 3, which is too small a change
+  EXPECT_EQ(both.changed_by, "limits+dead_band");
 }
 
 TEST(Wrappers, PassOnWhatTheInnerStrategyIs) {

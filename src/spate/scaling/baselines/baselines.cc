@@ -49,7 +49,8 @@ class Baseline final : public PerModelStrategy<BaselineMemory> {
     const auto& specs = needs_.metrics;
     memory.cost.observe(now, model, model.metrics.at(0), model.metrics.at(1), specs);
     const auto schedule = demand_.find(model.model);
-    if (schedule == demand_.end()) return hold(model, "no schedule of this model's demand");
+    if (schedule == demand_.end())
+      return hold(model, Rule::NoData, "no schedule of this model's demand");
     const DemandSchedule& demand = schedule->second;
     std::string why;
     if (kind_ == Kind::OracleRate || kind_ == Kind::OracleBoot) {
@@ -57,15 +58,17 @@ class Baseline final : public PerModelStrategy<BaselineMemory> {
       if (memory.began == TimePoint::min() && arrivals && *arrivals > 0.0) {
         memory.began = now - specs[kArrivals].period;
       }
-      if (memory.began == TimePoint::min()) return hold(model, "the schedule has not begun");
+      if (memory.began == TimePoint::min())
+        return hold(model, Rule::NoData, "the schedule has not begun");
     }
     double each = option_rate_;
     if (each <= 0.0) each = demand.capacity_per_s.value_or(0.0);
     if (each <= 0.0) each = memory.cost.rate_per_s(model.initial_cpu_limit) * utilisation_;
-    if (each <= 0.0) return hold(model, "what a replica can serve is not known yet");
+    if (each <= 0.0) return hold(model, Rule::NoData, "what a replica can serve is not known yet");
     const auto [rate, what] = scheduled(now, model, demand, memory);
     Target target;
     target.replicas = ceil_replicas(rate / each);
+    target.rule = Rule::Schedule;
     target.reason = fmt::format("the schedule says {:.1f}/s {}: {} replicas at {:.1f}/s each", rate,
                                 what, target.replicas, each);
     return target;
@@ -98,6 +101,7 @@ StrategyInfo info_of(Kind kind, const char* name, const char* summary,
   info.options = {{"utilisation_ratio", 0.7, 0.05, 1.0,
                    "share of its rate that a replica is planned for, where its rate is learned"}};
   for (auto& option : LoadSensor::option_specs()) info.options.push_back(std::move(option));
+  info.rules = {Rule::NoData, Rule::Schedule};
   info.sees_schedule = true;
   const std::string text(name);
   info.make = [=](const StrategyOptions& options) {

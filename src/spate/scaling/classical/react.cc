@@ -54,7 +54,7 @@ class Reactive : public PerModelStrategy<ReactiveMemory> {
   Target decide_model(TimePoint now, const ModelView& model, ReactiveMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double each = load->rate_per_s(model.cpu_limit) * utilisation_;
     return rule(model, memory, ceil_replicas(load->arrivals_per_s / each));
   }
@@ -72,11 +72,13 @@ class React final : public Reactive {
   Target rule(const ModelView& model, ReactiveMemory&, int load) const override {
     const int cap = model.wanted_replicas;
     if (load < cap && load >= cap - spare()) {
-      return hold(model, fmt::format("the load of {} replicas leaves at most {} of {} spare", load,
-                                     spare(), cap));
+      return hold(
+          model, Rule::Spare,
+          fmt::format("the load of {} replicas leaves at most {} of {} spare", load, spare(), cap));
     }
     Target target;
     target.replicas = std::min(load + spare(), kMostAsked);
+    target.rule = Rule::Load;
     target.reason =
         fmt::format("the load needs {} replicas, of {} there are; {} spare", load, cap, spare());
     return target;
@@ -105,6 +107,7 @@ class Adapt final : public Reactive {
     if (load > cap) next = std::max(next, load + spare());
     Target target;
     target.replicas = std::clamp(next, 0, kMostAsked);
+    target.rule = next - cap == proactive ? Rule::Gap : Rule::Load;
     target.reason = fmt::format(
         "{}the load needs {} of {} replicas; {:+d} by the accumulated gap, {:+d} to top up",
         target.replicas == cap ? "hold: " : "", load, cap, proactive, next - cap - proactive);
@@ -141,6 +144,7 @@ StrategyInfo react_strategy() {
       reactive_info("react", "Keeps a fixed number of replicas more than the load needs.",
                     "Chieu et al., ICEBE 2009, as intended");
   info.make = [](const StrategyOptions& options) { return std::make_unique<React>(options); };
+  info.rules = {Rule::NoData, Rule::Load, Rule::Spare};
   return info;
 }
 
@@ -151,6 +155,7 @@ StrategyInfo adapt_strategy() {
                     "slow to remove.",
                     "inspired by Ali-Eldin et al., NOMS 2012; no claim of fidelity");
   info.make = [](const StrategyOptions& options) { return std::make_unique<Adapt>(options); };
+  info.rules = {Rule::NoData, Rule::Load, Rule::Gap};
   return info;
 }
 

@@ -90,7 +90,7 @@ class SeriesStrategy : public PerModelStrategy<SeriesMemory> {
   Target decide_model(TimePoint now, const ModelView& model, SeriesMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double each = load->rate_per_s(model.cpu_limit) * utilisation_;
     return rule(now, model, memory, std::min(load->arrivals_per_s / each, 1e6));
   }
@@ -131,6 +131,7 @@ class Hist final : public SeriesStrategy {
     counts[bin_of(load)] += 1;
     Target target;
     target.replicas = n;
+    target.rule = distrusted ? Rule::Distrusted : learned < 0 ? Rule::Load : Rule::Learned;
     target.reason =
         learned < 0
             ? fmt::format("nothing known of hour {}: the load now needs {} replicas", hour, load)
@@ -195,13 +196,16 @@ class Reg final : public SeriesStrategy {
     Target target;
     if (load > cap) {
       target.replicas = load;
+      target.rule = Rule::Load;
       target.reason =
           fmt::format("the load needs {} replicas, more than the {} there are", load, cap);
       return target;
     }
-    if (memory.series.size() < 4) return hold(model, "too few samples for a polynomial");
+    if (memory.series.size() < 4)
+      return hold(model, Rule::NoData, "too few samples for a polynomial");
     const double next = next_of_parabola(memory.series);
     target.replicas = std::min(cap, ceil_replicas(std::max(0.0, next)));
+    target.rule = Rule::Regression;
     target.reason = fmt::format("{}the polynomial through {} samples says {:.2f} replicas next",
                                 target.replicas == cap ? "hold: " : "", memory.series.size(), next);
     return target;
@@ -210,6 +214,7 @@ class Reg final : public SeriesStrategy {
 
 struct Fit {
   const char* name;
+  Rule rule;
   double next;   // for the next sample
   double ahead;  // weighted over the horizon
 };
@@ -245,9 +250,9 @@ std::array<Fit, 3> fit_all(const std::vector<double>& y) {
   const double phi = c0 > 0.0 ? std::clamp(c1 / c0, -1.0, 1.0) : 0.0;
   const auto ar = [&](int i) { return mean + std::pow(phi, i) * (y.back() - mean); };
   const auto flat = [&](int) { return smooth; };
-  return {Fit{"linear fit", line(1), weighted(20, line)},
-          Fit{"autoregression", ar(1), weighted(2, ar)},
-          Fit{"exponential smoothing", flat(1), weighted(2, flat)}};
+  return {Fit{"linear fit", Rule::LinearFit, line(1), weighted(20, line)},
+          Fit{"autoregression", Rule::Autoregression, ar(1), weighted(2, ar)},
+          Fit{"exponential smoothing", Rule::Smoothing, flat(1), weighted(2, flat)}};
 }
 
 class Conpaas final : public SeriesStrategy {
@@ -260,6 +265,7 @@ class Conpaas final : public SeriesStrategy {
     Target target;
     if (memory.series.size() < kConpaasStart) {
       target.replicas = ceil_replicas(load);
+      target.rule = Rule::Load;
       target.reason = fmt::format("{} of {} samples: the load now needs {} replicas",
                                   memory.series.size(), kConpaasStart, target.replicas);
       return target;
@@ -274,6 +280,7 @@ class Conpaas final : public SeriesStrategy {
     memory.said.clear();
     for (const Fit& fit : fits) memory.said.push_back(fit.next);
     target.replicas = ceil_replicas(std::clamp(fits[best].ahead, 0.0, 1e6));
+    target.rule = fits[best].rule;
     target.reason = fmt::format("{} was nearest lately and says {:.2f} replicas", fits[best].name,
                                 fits[best].ahead);
     return target;
@@ -281,8 +288,10 @@ class Conpaas final : public SeriesStrategy {
 };
 
 template <class T>
-StrategyInfo info_of(const char* name, const char* summary, const char* source) {
+StrategyInfo info_of(const char* name, const char* summary, const char* source,
+                     std::vector<Rule> rules) {
   StrategyInfo info;
+  info.rules = std::move(rules);
   info.name = name;
   info.summary = summary;
   info.source = source;
@@ -296,7 +305,8 @@ StrategyInfo info_of(const char* name, const char* summary, const char* source) 
 
 StrategyInfo hist_strategy() {
   StrategyInfo info = info_of<Hist>("hist", "Replicas that this hour of the day has needed before.",
-                                    "Urgaonkar et al., TAAS 2008, as intended");
+                                    "Urgaonkar et al., TAAS 2008, as intended",
+                                    {Rule::NoData, Rule::Load, Rule::Learned, Rule::Distrusted});
   info.options.insert(info.options.begin(),
                       {{"quantile", 0.9, 0.01, 1.0, "of the loads seen at this hour"},
                        {"hour_s", 3600.0, 1.0, 86400.0, "seconds of one of the day's 24 parts"}});
@@ -304,15 +314,16 @@ StrategyInfo hist_strategy() {
 }
 
 StrategyInfo reg_strategy() {
-  return info_of<Reg>("reg",
-                      "Scales out by the load, in by a polynomial through the last 72 samples.",
-                      "Iqbal et al., FGCS 2011, as intended");
+  return info_of<Reg>(
+      "reg", "Scales out by the load, in by a polynomial through the last 72 samples.",
+      "Iqbal et al., FGCS 2011, as intended", {Rule::NoData, Rule::Load, Rule::Regression});
 }
 
 StrategyInfo conpaas_strategy() {
-  return info_of<Conpaas>("conpaas",
-                          "Follows whichever of three simple forecasts was nearest lately.",
-                          "inspired by Fernandez et al., IC2E 2014; no claim of fidelity");
+  return info_of<Conpaas>(
+      "conpaas", "Follows whichever of three simple forecasts was nearest lately.",
+      "inspired by Fernandez et al., IC2E 2014; no claim of fidelity",
+      {Rule::NoData, Rule::Load, Rule::LinearFit, Rule::Autoregression, Rule::Smoothing});
 }
 
 }  // namespace spate::scaling

@@ -93,7 +93,7 @@ class AwsTargetTracking final : public PerModelStrategy<AwsMemory> {
   Target decide_model(TimePoint now, const ModelView& model, AwsMemory& memory) override {
     std::string why;
     const auto m = datapoint(now, model, why);
-    if (!m) return hold(model, why);  // missing data changes no alarm
+    if (!m) return hold(model, Rule::NoData, why);  // missing data changes no alarm
     memory.above = *m > target_ ? memory.above + 1 : 0;
     memory.below = *m < in_ratio_ * target_ ? memory.below + 1 : 0;
     memory.above = std::min(memory.above, out_datapoints_);
@@ -103,8 +103,9 @@ class AwsTargetTracking final : public PerModelStrategy<AwsMemory> {
                     by_cpu_ ? "CPU over request" : "requests per minute", *m, target_);
     if (memory.above >= out_datapoints_) return scale_out(now, model, memory, *m, seen);
     if (memory.below >= in_datapoints_) return scale_in(now, model, memory, *m, seen);
-    return hold(model, fmt::format("{}: {} of {} datapoints above, {} of {} below", seen,
-                                   memory.above, out_datapoints_, memory.below, in_datapoints_));
+    return hold(model, Rule::WithinBand,
+                fmt::format("{}: {} of {} datapoints above, {} of {} below", seen, memory.above,
+                            out_datapoints_, memory.below, in_datapoints_));
   }
 
   Target scale_out(TimePoint now, const ModelView& model, AwsMemory& memory, double m,
@@ -114,13 +115,15 @@ class AwsTargetTracking final : public PerModelStrategy<AwsMemory> {
     const int wanted =
         ceil_replicas(static_cast<double>(std::max<std::int64_t>(1, base)) * m / target_);
     if (wanted <= model.wanted_replicas) {
-      return hold(model, seen + (cooling ? ": in cooldown" : ": enough replicas"));
+      return hold(model, cooling ? Rule::Cooldown : Rule::WithinBand,
+                  seen + (cooling ? ": in cooldown" : ": enough replicas"));
     }
     if (!cooling) memory.base = model.wanted_replicas;
     memory.out_at = now;
     memory.in_at = TimePoint::min();
     Target target;
     target.replicas = wanted;
+    target.rule = Rule::AboveTarget;
     target.reason = fmt::format("{} for {} periods", seen, out_datapoints_);
     return target;
   }
@@ -128,13 +131,15 @@ class AwsTargetTracking final : public PerModelStrategy<AwsMemory> {
   Target scale_in(TimePoint now, const ModelView& model, AwsMemory& memory, double m,
                   const std::string& seen) const {
     if (within(now, memory.out_at, out_cooldown_) || within(now, memory.in_at, in_cooldown_)) {
-      return hold(model, seen + ": in cooldown");
+      return hold(model, Rule::Cooldown, seen + ": in cooldown");
     }
     const int wanted = std::max(1, ceil_replicas(model.wanted_replicas * m / target_));
-    if (wanted >= model.wanted_replicas) return hold(model, seen + ": no replica to spare");
+    if (wanted >= model.wanted_replicas)
+      return hold(model, Rule::WithinBand, seen + ": no replica to spare");
     memory.in_at = now;
     Target target;
     target.replicas = wanted;
+    target.rule = Rule::BelowTarget;
     target.reason = fmt::format("{} for {} periods", seen, in_datapoints_);
     return target;
   }
@@ -182,6 +187,8 @@ StrategyInfo aws_target_tracking_strategy() {
       {"in_cooldown_s", 300.0, 0.0, 86400.0, "seconds after a step inwards"}};
   info.make = [](const StrategyOptions& o) { return std::make_unique<AwsTargetTracking>(o); };
   info.check = check;
+  info.rules = {Rule::NoData, Rule::AboveTarget, Rule::BelowTarget, Rule::WithinBand,
+                Rule::Cooldown};
   return info;
 }
 

@@ -17,8 +17,9 @@
 
 namespace spate::scaling {
 
-inline Target hold(const ModelView& model, std::string why) {
+inline Target hold(const ModelView& model, Rule rule, std::string why) {
   Target target;
+  target.rule = rule;
   target.replicas = model.wanted_replicas;
   target.reason = "hold: " + std::move(why);
   return target;

@@ -28,12 +28,13 @@ class Backlog final : public PerModelStrategy<LoadMemory> {
   Target decide_model(TimePoint now, const ModelView& model, LoadMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double rate = load->rate_per_s(model.cpu_limit);
     const int needed =
         ceil_replicas((load->arrivals_per_s + load->waiting / drain_s_) / (rate * utilisation_));
     Target target;
     target.replicas = memory.peak.push(now, needed, scale_in_);
+    target.rule = target.replicas > needed ? Rule::PeakHold : Rule::Load;
     target.reason = fmt::format(
         "{:.1f} arrivals/s and {:.0f} waiting, to be served in {:g} s, need {} replicas at "
         "{:.1f}/s "
@@ -68,6 +69,7 @@ StrategyInfo backlog_strategy() {
         "scaling in takes the largest need of the last so many seconds"}});
   info.make = [](const StrategyOptions& options) { return std::make_unique<Backlog>(options); };
   info.check = LoadSensor::check;
+  info.rules = {Rule::NoData, Rule::Load, Rule::PeakHold};
   return info;
 }
 

@@ -26,11 +26,12 @@ class ErlangC final : public PerModelStrategy<LoadMemory> {
   Target decide_model(TimePoint now, const ModelView& model, LoadMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double rate = load->arrivals_per_s + (drain_s_ > 0.0 ? load->waiting / drain_s_ : 0.0);
     const Staffing staffing = staff(model, load->cost_cpu_s, rate, staffing_);
     Target target;
     target.replicas = memory.peak.push(now, staffing.replicas, scale_in_);
+    target.rule = target.replicas > staffing.replicas ? Rule::PeakHold : Rule::Load;
     target.reason =
         fmt::format("{:.1f} arrivals/s and {:.0f} waiting need {} replicas: {}",
                     load->arrivals_per_s, load->waiting, staffing.replicas, staffing.how);
@@ -65,6 +66,7 @@ StrategyInfo erlang_c_strategy() {
   for (auto& option : LoadSensor::option_specs()) info.options.push_back(std::move(option));
   info.make = [](const StrategyOptions& options) { return std::make_unique<ErlangC>(options); };
   info.check = LoadSensor::check;
+  info.rules = {Rule::NoData, Rule::Load, Rule::PeakHold};
   return info;
 }
 

@@ -59,7 +59,7 @@ class Hybrid final : public PerModelStrategy<LoadMemory> {
   Target decide_model(TimePoint now, const ModelView& model, LoadMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double asked = (load->arrivals_per_s + load->waiting / drain_s_) / utilisation_;
     // Remembered in thousandths of requests per second; a fall is believed after scale_in_s.
     const int milli = static_cast<int>(std::min(std::ceil(asked * 1e3), 2e9));
@@ -68,6 +68,9 @@ class Hybrid final : public PerModelStrategy<LoadMemory> {
     Target target;
     target.replicas = best.replicas;
     target.cpu_limit = best.cpu;
+    target.rule = !best.carries                               ? Rule::AtBound
+                  : demand > static_cast<double>(milli) / 1e3 ? Rule::PeakHold
+                                                              : Rule::Load;
     target.reason = fmt::format(
         "{:.1f} arrivals/s and {:.0f} waiting are {:.1f}/s with reserve; {} x {:.2f} CPU {}",
         load->arrivals_per_s, load->waiting, demand, best.replicas, best.cpu,
@@ -170,6 +173,7 @@ StrategyInfo hybrid_strategy() {
        {"step_cpus", 0.1, 0.01, 16.0, "CPU limits are looked at in such steps"}});
   info.make = [](const StrategyOptions& options) { return std::make_unique<Hybrid>(options); };
   info.check = LoadSensor::check;
+  info.rules = {Rule::NoData, Rule::Load, Rule::PeakHold, Rule::AtBound};
   return info;
 }
 

@@ -105,9 +105,10 @@ class Predictive final : public PerModelStrategy<PredictiveMemory> {
     learn(now, model, memory);
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     double rate = load->arrivals_per_s + (drain_s_ > 0.0 ? load->waiting / drain_s_ : 0.0);
     std::string forecast = "no forecast yet";
+    Rule rule = Rule::Load;
     if (!memory.forecaster.empty()) {
       const double horizon_s = start_up_s(model, start_up_s_) + to_seconds(needs_.tick);
       double highest = 0.0;
@@ -118,11 +119,13 @@ class Predictive final : public PerModelStrategy<PredictiveMemory> {
       const bool naive = memory.forecaster.in_use(settings_) == ForecastMethod::SeasonalNaive;
       forecast = fmt::format("{} says at most {:.1f}/s within {:.1f} s",
                              naive ? "seasonal naive" : "Holt-Winters", highest, horizon_s);
+      if (highest > rate) rule = Rule::Forecast;
       rate = std::max(rate, std::min(highest, kAbsurd));
     }
     const Staffing staffing = staff(model, load->cost_cpu_s, rate, staffing_);
     Target target;
     target.replicas = memory.peak.push(now, staffing.replicas, scale_in_);
+    target.rule = target.replicas > staffing.replicas ? Rule::PeakHold : rule;
     target.reason =
         fmt::format("{:.1f} arrivals/s now, {}: {:.1f}/s need {} replicas: {}",
                     load->arrivals_per_s, forecast, rate, staffing.replicas, staffing.how);
@@ -175,6 +178,7 @@ StrategyInfo predictive_strategy() {
   for (auto& option : erlang_c_strategy().options) info.options.push_back(std::move(option));
   info.make = [](const StrategyOptions& options) { return std::make_unique<Predictive>(options); };
   info.check = check;
+  info.rules = {Rule::NoData, Rule::Load, Rule::Forecast, Rule::PeakHold};
   return info;
 }
 

@@ -39,7 +39,7 @@ class VerticalBridge final : public PerModelStrategy<LoadMemory> {
   Target decide_model(TimePoint now, const ModelView& model, LoadMemory& memory) override {
     std::string why;
     const auto load = sensor_.read(now, model, memory.cost, why);
-    if (!load) return hold(model, why);
+    if (!load) return hold(model, Rule::NoData, why);
     const double home = model.initial_cpu_limit;
     // CPUs' worth of work per second that has to be covered.
     const double demand = (load->arrivals_per_s + load->waiting / drain_s_) / utilisation_;
@@ -47,6 +47,7 @@ class VerticalBridge final : public PerModelStrategy<LoadMemory> {
     Target target;
     target.replicas = memory.peak.push(now, needed, scale_in_);
     target.cpu_limit = home;
+    target.rule = target.replicas > needed ? Rule::PeakHold : Rule::Load;
     target.reason = fmt::format("{:.1f} arrivals/s and {:.0f} waiting need {} replicas of {:g} CPU",
                                 load->arrivals_per_s, load->waiting, needed, home);
     const int ready = count_ready(model);
@@ -68,6 +69,7 @@ class VerticalBridge final : public PerModelStrategy<LoadMemory> {
       return;
     }
     target.cpu_limit = cpu;
+    target.rule = Rule::Bridge;
     target.reason +=
         fmt::format("; {} ready of {}: each bridges with {:.2f} CPU", ready, allowed, cpu);
   }
@@ -91,6 +93,7 @@ StrategyInfo vertical_bridge_strategy() {
     return std::make_unique<VerticalBridge>(options);
   };
   info.check = LoadSensor::check;
+  info.rules = {Rule::NoData, Rule::Load, Rule::PeakHold, Rule::Bridge};
   return info;
 }
 

@@ -98,6 +98,24 @@ std::string hpa_check(const StrategyOptions& options) {
   return "";
 }
 
+std::vector<Rule> hpa_rules(std::vector<Rule> own) {
+  for (const Rule rule : {Rule::NoData, Rule::Metric, Rule::Stabilised, Rule::RateLimited,
+                          Rule::OutsideBounds, Rule::AtZero}) {
+    own.push_back(rule);
+  }
+  return own;
+}
+
+void HpaController::Why::stabilised(int replicas) {
+  rule = Rule::Stabilised;
+  text += fmt::format("; stabilised at {}", replicas);
+}
+
+void HpaController::Why::limited(int replicas) {
+  rule = Rule::RateLimited;
+  text += fmt::format("; limited to {}", replicas);
+}
+
 Target HpaController::reconcile(const HpaSettings& settings, TimePoint now, const ModelView& model,
                                 bool external, const std::function<HpaProposal()>& propose) {
   const int current = model.wanted_replicas;
@@ -108,26 +126,31 @@ Target HpaController::reconcile(const HpaSettings& settings, TimePoint now, cons
   begun_ = true;
 
   if (current == 0 && !(scaled_to_zero_ && (bounds.min_replicas != 0 || external))) {
+    target.rule = Rule::AtZero;
     target.reason = "hold: at zero replicas, where it was not put by this rule";
     return target;
   }
   if (current > bounds.max_replicas) {
     target.replicas = bounds.max_replicas;
+    target.rule = Rule::OutsideBounds;
     target.reason = fmt::format("{} replicas are above the most allowed", current);
   } else if (current != 0 && current < bounds.min_replicas) {
     target.replicas = bounds.min_replicas;
+    target.rule = Rule::OutsideBounds;
     target.reason = fmt::format("{} replicas are below the least allowed", current);
   } else {
     const HpaProposal proposal = propose();
     if (!proposal.replicas) {
+      target.rule = Rule::NoData;
       target.reason = "hold: " + proposal.reason;
       return target;
     }
-    std::string why;
+    Why why;
     target.replicas =
         normalize(settings, now, bounds, current, std::max(*proposal.replicas, 0), why);
+    target.rule = why.rule;
     if (current == 0) target.replicas = std::max(target.replicas, bounds.min_replicas);
-    target.reason = (target.replicas == current ? "hold: " : "") + proposal.reason + why;
+    target.reason = (target.replicas == current ? "hold: " : "") + proposal.reason + why.text;
   }
   if (target.replicas == current) return target;
   if (settings.behavior) {
@@ -140,21 +163,21 @@ Target HpaController::reconcile(const HpaSettings& settings, TimePoint now, cons
 }
 
 int HpaController::normalize(const HpaSettings& settings, TimePoint now, const Bounds& bounds,
-                             int current, int desired, std::string& why) {
+                             int current, int desired, Why& why) {
   if (settings.behavior) {
     const int stable = stabilize_up_and_down(settings, now, current, desired);
-    if (stable != desired) why = fmt::format("; stabilised at {}", stable);
+    if (stable != desired) why.stabilised(stable);
     return limit_rate(settings, now, bounds, current, stable, why);
   }
   prune(recommendations_, now - seconds(settings.downscale_stabilization_s));
   int stable = desired;
   for (const auto& seen : recommendations_) stable = std::max(stable, seen.value);
   recommendations_.push_back({now, desired});
-  if (stable != desired) why = fmt::format("; stabilised at {}", stable);
+  if (stable != desired) why.stabilised(stable);
   const int most = std::min(bounds.max_replicas,
                             static_cast<int>(std::max(kUpLimitFactor * current, kUpLimitMinimum)));
   const int limited = stable < bounds.min_replicas ? bounds.min_replicas : std::min(stable, most);
-  if (limited != stable) why += fmt::format("; limited to {}", limited);
+  if (limited != stable) why.limited(limited);
   return limited;
 }
 
@@ -206,7 +229,7 @@ int HpaController::period_start(TimePoint now, int current, int period_s) const 
 }
 
 int HpaController::limit_rate(const HpaSettings& settings, TimePoint now, const Bounds& bounds,
-                              int current, int desired, std::string& why) const {
+                              int current, int desired, Why& why) const {
   if (desired == current) return desired;
   const bool up = desired > current;
   const HpaRules& rules = up ? settings.up : settings.down;
@@ -231,7 +254,7 @@ int HpaController::limit_rate(const HpaSettings& settings, TimePoint now, const 
   limit = up ? std::min(bounds.max_replicas, std::max(limit, current))
              : std::max(bounds.min_replicas, std::min(limit, current));
   const int out = up ? std::min(desired, limit) : std::max(desired, limit);
-  if (out != desired) why += fmt::format("; limited to {}", out);
+  if (out != desired) why.limited(out);
   return out;
 }
 

@@ -51,6 +51,8 @@ struct HpaSettings {
 std::vector<OptionSpec> hpa_options();
 HpaSettings hpa_settings(const StrategyOptions& options);
 std::string hpa_check(const StrategyOptions& options);
+// Those that HpaController's decisions name, besides `own`.
+std::vector<Rule> hpa_rules(std::vector<Rule> own = {});
 
 // A proposal, or why there is none ("hold: " is put before it).
 struct HpaProposal {
@@ -75,12 +77,20 @@ class HpaController {
     TimePoint at{};
     int value = 0;
   };
+  // What became of a proposal.
+  struct Why {
+    Rule rule = Rule::Metric;
+    std::string text{};  // "" when nothing did
+
+    void stabilised(int replicas);
+    void limited(int replicas);
+  };
 
   int normalize(const HpaSettings& settings, TimePoint now, const Bounds& bounds, int current,
-                int desired, std::string& why);
+                int desired, Why& why);
   int stabilize_up_and_down(const HpaSettings& settings, TimePoint now, int current, int desired);
   int limit_rate(const HpaSettings& settings, TimePoint now, const Bounds& bounds, int current,
-                 int desired, std::string& why) const;
+                 int desired, Why& why) const;
   static int change(const std::vector<Stamped>& events, TimePoint now, int period_s);
   static void store(std::vector<Stamped>& events, const HpaRules& rules, TimePoint now, int value);
   int period_start(TimePoint now, int current, int period_s) const;

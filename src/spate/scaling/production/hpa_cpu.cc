@@ -217,6 +217,7 @@ StrategyInfo hpa_cpu_strategy() {
   for (auto& option : hpa_options()) info.options.push_back(std::move(option));
   info.make = [](const StrategyOptions& options) { return std::make_unique<HpaCpu>(options); };
   info.check = hpa_check;
+  info.rules = hpa_rules();
   return info;
 }
 

@@ -146,6 +146,7 @@ StrategyInfo hpa_external_strategy() {
     return std::make_unique<HpaExternalStrategy>(options);
   };
   info.check = hpa_external_check;
+  info.rules = hpa_rules();
   return info;
 }
 

@@ -90,6 +90,7 @@ class Keda final : public Strategy {
     if (first) memory.created = now - needs_.tick;
     Target target;
     target.replicas = model.wanted_replicas;
+    target.rule = Rule::NotDue;
     target.reason = "hold: between two decisions";
     if (due(now, memory, polling_)) target = poll(now, model, memory);
     if (!due(now, memory, sync_)) return target;
@@ -112,24 +113,29 @@ class Keda final : public Strategy {
     target.replicas = current;
     const auto milli = hpa_external_milli(model.metrics.at(0));
     if (!milli) {
+      target.rule = Rule::NoData;
       target.reason = "hold: the trigger has no reading";
       return target;
     }
     const double value = static_cast<double>(*milli) / 1000.0;
     if (static_cast<double>(*milli) > activation_milli_) {
       memory.last_active = now;
+      target.rule = Rule::TriggerActive;
       target.reason = fmt::format("hold: the trigger is active at {:g}", value);
       if (current == 0 || (idle_ >= 0 && current < least)) {
         target.replicas = std::max(1, least);
+        target.rule = Rule::Activated;
         target.reason = fmt::format("activated: the trigger is at {:g}", value);
       }
       return target;
     }
     const bool may_go = (idle_ >= 0 && current > idle_) || (current > 0 && least == 0);
     if (may_go) return cool_down(now, current, value, memory);
+    target.rule = Rule::Inactive;
     target.reason = fmt::format("hold: the trigger is inactive at {:g}", value);
     if (idle_ < 0 && current < least) {
       target.replicas = least;
+      target.rule = Rule::OutsideBounds;
       target.reason = "fewer replicas than the least allowed";
     }
     return target;
@@ -141,10 +147,12 @@ class Keda final : public Strategy {
     Target target;
     if (until < now) {
       target.replicas = std::max(0, idle_);
+      target.rule = Rule::Deactivated;
       target.reason =
           fmt::format("deactivated: the trigger is at {:g} and the cooldown is over", value);
     } else {
       target.replicas = current;
+      target.rule = Rule::Cooldown;
       target.reason = fmt::format("hold: the trigger is inactive, cooling down for {:.0f} s more",
                                   to_seconds(until - now));
     }
@@ -183,6 +191,8 @@ StrategyInfo keda_strategy() {
   info.options.insert(info.options.end(), own.begin(), own.end());
   for (auto& option : hpa_options()) info.options.push_back(std::move(option));
   info.make = [](const StrategyOptions& options) { return std::make_unique<Keda>(options); };
+  info.rules = hpa_rules({Rule::NotDue, Rule::TriggerActive, Rule::Activated, Rule::Inactive,
+                          Rule::Deactivated, Rule::Cooldown});
   info.check = [](const StrategyOptions& options) -> std::string {
     // A decision every tick of their common measure must stay affordable.
     const auto tick =

@@ -151,6 +151,8 @@ class Kpa final : public PerModelStrategy<Memory> {
         memory.scaler.reconcile(scaler_, now, model, ready, memory.desired, memory.burst_ok);
     Target target;
     target.replicas = applied.replicas;
+    const bool panic = memory.autoscaler.panicking();
+    target.rule = applied.rule == Rule::StableWindow && panic ? Rule::PanicWindow : applied.rule;
     target.reason = reason(applied, model, memory);
     return target;
   }
@@ -327,6 +329,9 @@ StrategyInfo kpa_strategy() {
   };
   info.make = [](const StrategyOptions& options) { return std::make_unique<Kpa>(options); };
   info.check = check;
+  info.rules = {Rule::NoData,       Rule::StableWindow, Rule::PanicWindow,
+                Rule::InitialScale, Rule::Activating,   Rule::StartTimedOut,
+                Rule::AtBound,      Rule::Idle,         Rule::ToZero};
   return info;
 }
 

@@ -28,14 +28,19 @@ KpaScaler::Applied KpaScaler::reconcile(const KpaScalerSettings& settings, TimeP
     proxying_since_ = stored(now);
   }
   compute_active(now, least, ready, wanted.scale);
-  return {wanted.apply ? wanted.scale : model.wanted_replicas, wanted.why};
+  return {wanted.apply ? wanted.scale : model.wanted_replicas, wanted.rule, wanted.why};
 }
 
 KpaScaler::Want KpaScaler::want(const KpaScalerSettings& settings, TimePoint now, int least,
                                 int most, int desired) const {
-  if (desired < 0 && active_ != Active::Activating) return {desired, false, "no data yet"};
-  if (initial_scale_ > 1 && !initialized_ && settings.reachable) {
-    least = std::max(least, initial_scale_);
+  if (desired < 0 && active_ != Active::Activating) {
+    return {desired, false, Rule::NoData, "no data yet"};
+  }
+  Rule rule = Rule::StableWindow;
+  if (desired < least || (most != 0 && desired > most)) rule = Rule::AtBound;
+  if (initial_scale_ > 1 && !initialized_ && settings.reachable && initial_scale_ > least) {
+    least = initial_scale_;
+    if (desired < least) rule = Rule::InitialScale;
   }
   int scale = desired;
   if (scale < least) {
@@ -43,31 +48,39 @@ KpaScaler::Want KpaScaler::want(const KpaScalerSettings& settings, TimePoint now
   } else if (most != 0 && scale > most) {
     scale = most;
   }
-  return scale != 0 ? Want{scale, true, ""} : toward_zero(settings, now);
+  if (scale == 0) return toward_zero(settings, now);
+  return {scale, true, rule, rule == Rule::InitialScale ? "the initial scale was not reached" : ""};
 }
 
 KpaScaler::Want KpaScaler::toward_zero(const KpaScalerSettings& settings, TimePoint now) const {
-  if (!settings.to_zero) return {1, true, "not to zero"};
+  if (!settings.to_zero) return {1, true, Rule::Idle, "not to zero"};
   const Duration lasted = now - since_;
   if (active_ == Active::Activating) {
-    if (lasted > settings.activation_timeout) return {0, true, "the start timed out"};
-    return {-1, false, "activating"};
+    if (lasted > settings.activation_timeout) {
+      return {0, true, Rule::StartTimedOut, "the start timed out"};
+    }
+    return {-1, false, Rule::Activating, "activating"};
   }
   if (active_ == Active::Active) {
-    if (lasted >= settings.stable) return {0, false, "idle, to be inactive"};
-    return {1, true, "idle, but active for less than the stable window"};
+    if (lasted >= settings.stable) {
+      return {0, false, Rule::Idle, "idle, to be inactive"};
+    }
+    return {1, true, Rule::Idle, "idle, but active for less than the stable window"};
   }
   // Before requests go to the activator nothing is taken away.
-  if (!settings.activator_always && !proxying_)
-    return {0, false, "the activator is not in the path"};
+  if (!settings.activator_always && !proxying_) {
+    return {0, false, Rule::Idle, "the activator is not in the path"};
+  }
   const Duration retention = settings.reachable ? settings.retention : Duration{0};
-  if (lasted >= std::max(settings.grace, retention)) return {0, true, "inactive"};
+  if (lasted >= std::max(settings.grace, retention)) return {0, true, Rule::ToZero, "inactive"};
   if (retention > Duration{0} && lasted < retention) {
-    return {0, false, "inactive, the last replica is kept"};
+    return {0, false, Rule::Idle, "inactive, the last replica is kept"};
   }
   const Duration proxied = proxying_ ? now - proxying_since_ : Duration{0};
-  if (settings.grace - proxied <= Duration{0}) return {0, true, "inactive, behind the activator"};
-  return {0, false, "inactive, in the grace period"};
+  if (settings.grace - proxied <= Duration{0}) {
+    return {0, true, Rule::ToZero, "inactive, behind the activator"};
+  }
+  return {0, false, Rule::Idle, "inactive, in the grace period"};
 }
 
 void KpaScaler::set_active(Active active, TimePoint now) {

@@ -25,6 +25,8 @@ class KpaScaler {
  public:
   struct Applied {
     int replicas = 0;
+    // StableWindow: the autoscaler's want as it is.
+    Rule rule = Rule::StableWindow;
     const char* why = "";
   };
 
@@ -47,6 +49,7 @@ class KpaScaler {
   struct Want {
     int scale = 0;
     bool apply = false;
+    Rule rule = Rule::StableWindow;
     const char* why = "";
   };
 

@@ -174,12 +174,14 @@ class RayServe final : public Strategy {
 
   struct Wanted {
     int replicas = 0;
+    Rule rule = Rule::Ongoing;
     std::string reason{};
   };
 
   static Target hold(const ModelView& model, std::string why) {
     Target target;
     target.replicas = model.wanted_replicas;
+    target.rule = Rule::NoData;
     target.reason = "hold: " + std::move(why);
     return target;
   }
@@ -203,6 +205,7 @@ class RayServe final : public Strategy {
     const Wanted wanted = policy(now, model, memory);
     target.replicas =
         std::clamp(wanted.replicas, model.bounds.min_replicas, model.bounds.max_replicas);
+    target.rule = wanted.rule;
     target.reason = wanted.reason;
     return target;
   }
@@ -322,10 +325,11 @@ class RayServe final : public Strategy {
     if (running == 0) {
       if (requests > 0.0) {
         const int first = static_cast<int>(std::min(std::ceil(up_factor_), kMostReplicas));
-        return {std::max(first, target),
+        return {std::max(first, target), Rule::FromZero,
                 fmt::format("{:.2f} requests and no replica runs", requests)};
       }
-      if (target > 0) return {target, "hold: no replica runs yet and no request was seen"};
+      if (target > 0)
+        return {target, Rule::NoData, "hold: no replica runs yet and no request was seen"};
     }
     int scaled = 0;
     if (running > 0) {
@@ -349,7 +353,7 @@ class RayServe final : public Strategy {
     if (direction == 0) {
       memory.direction = 0;
       memory.since.reset();
-      return {target, "hold: " + said};
+      return {target, Rule::Ongoing, "hold: " + said};
     }
     if (memory.direction != direction) memory.since.reset();
     memory.direction = direction;
@@ -360,11 +364,12 @@ class RayServe final : public Strategy {
     if (direction < 0 && target != 1) want = std::max(1, want);
     const double waited_s = ray_seconds(now) - ray_seconds(*memory.since);
     if (waited_s + kDelaySlackS < delay_s) {
-      return {target, fmt::format("hold: {}, for {:.1f} of {:g} s", said, waited_s, delay_s)};
+      return {target, Rule::Delay,
+              fmt::format("hold: {}, for {:.1f} of {:g} s", said, waited_s, delay_s)};
     }
     memory.direction = 0;
     memory.since.reset();
-    return {want, fmt::format("{}, for {:g} s", said, delay_s)};
+    return {want, Rule::Ongoing, fmt::format("{}, for {:g} s", said, delay_s)};
   }
 
   const double target_;
@@ -402,6 +407,7 @@ StrategyInfo ray_serve_strategy() {
       {"tick_s", 0.1, 0.05, 60.0, "seconds between two decisions (the controller's loop)"},
   };
   info.make = [](const StrategyOptions& options) { return std::make_unique<RayServe>(options); };
+  info.rules = {Rule::NoData, Rule::FromZero, Rule::Delay, Rule::Ongoing};
   info.check = [](const StrategyOptions& options) -> std::string {
     const std::string& aggregate = options.text("aggregation_function");
     if (aggregate != "mean" && aggregate != "max" && aggregate != "min") {

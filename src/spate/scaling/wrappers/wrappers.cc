@@ -29,6 +29,15 @@ double direction(const ModelView& model, const Target& target) {
   return target.replicas - model.wanted_replicas;
 }
 
+// Says that `wrapper` changed it.
+void changed(Target& target, std::string_view wrapper) {
+  if (target.changed_by == wrapper || target.changed_by.ends_with("+" + std::string(wrapper))) {
+    return;
+  }
+  if (!target.changed_by.empty()) target.changed_by += '+';
+  target.changed_by += wrapper;
+}
+
 void keep_as_is(const ModelView& model, Target& target, const std::string& why) {
   target.replicas = model.wanted_replicas;
   target.cpu_limit = model.cpu_limit;
@@ -128,6 +137,7 @@ class LimitsWrapper final : public Wrapper {
       target.reason +=
           fmt::format("; limits: {} replicas instead of {}", replicas, target.replicas);
       target.replicas = replicas;
+      changed(target, "limits");
     }
     const double asked = cpu_of(model, target);
     if (!std::isfinite(asked)) return;  // unusable as it is
@@ -135,6 +145,7 @@ class LimitsWrapper final : public Wrapper {
     if (std::abs(cpu - asked) > kCpuSlack) {
       target.reason += fmt::format("; limits: {:g} CPU instead of {:g}", cpu, asked);
       target.cpu_limit = cpu;
+      changed(target, "limits");
     }
   }
   const int min_replicas_;
@@ -158,6 +169,7 @@ class Cooldown final : public Wrapper {
       keep_as_is(model, target,
                  fmt::format("cooldown: held for {:.1f} s more after the last change",
                              to_seconds(wait - (now - memory.changed))));
+      changed(target, "cooldown");
       return;
     }
     memory.changed = now;
@@ -181,6 +193,7 @@ class DeadBand final : public Wrapper {
     if (change >= replicas_ && change >= ratio_ * model.wanted_replicas) return;
     target.reason += fmt::format("; dead_band: a change of {} is too small", change);
     target.replicas = model.wanted_replicas;
+    changed(target, "dead_band");
   }
   const int replicas_;
   const double ratio_;
@@ -214,6 +227,7 @@ class ScaleInGuard final : public Wrapper {
       }
       if (allowed < model.wanted_replicas) memory.changed = now;
     }
+    if (allowed != target.replicas) changed(target, "scale_in_guard");
     target.replicas = allowed;
   }
   const Duration window_;
@@ -234,6 +248,7 @@ class KeepWarm final : public Wrapper {
     target.warm_pool = warm;
     if (warm != model.warm_pool) {
       target.reason += fmt::format("; keep_warm: {} parked replicas", warm);
+      changed(target, "keep_warm");
     }
   }
   const int replicas_;
