@@ -21,6 +21,7 @@ struct ExportArguments {
   std::string scenario;
   std::string options;
   std::string model;
+  std::string name;
   scaling::ManifestModel manifest;
 };
 
@@ -74,7 +75,7 @@ int run_export(ExportArguments arguments) {
   if (!arguments.scenario.empty()) {
     const auto scenario = lab::read_scenario(arguments.scenario);
     const auto& model = model_of(scenario, arguments.model);
-    manifest.name = model.name;
+    manifest.model = model.name;
     manifest.min_replicas = model.min_replicas;
     manifest.max_replicas = model.max_replicas;
     manifest.replicas = model.replicas;
@@ -86,7 +87,12 @@ int run_export(ExportArguments arguments) {
                                     arguments.scenario, choice.label));
     }
   } else if (!arguments.model.empty()) {
-    manifest.name = arguments.model;
+    manifest.model = arguments.model;
+  }
+  if (!arguments.name.empty()) {
+    manifest.name = arguments.name;
+  } else if (!manifest.model.empty()) {
+    manifest.name = manifest.model;
   }
   if (!arguments.options.empty()) {
     chosen = read_strategies_entry(arguments.options, arguments.strategy);
@@ -127,7 +133,11 @@ void add_export_command(CLI::App& app, Run& run) {
       ->type_name("FILE");
   command
       ->add_option("--model", arguments->model,
-                   "Model of the scenario; without one, the name of the Deployment")
+                   "Model of the scenario; without one, the model that the gateway's metrics name")
+      ->type_name("NAME");
+  command
+      ->add_option("--name", arguments->name,
+                   "Name of the Deployment and of the object. Default: the model's")
       ->type_name("NAME");
   command
       ->add_option("--min", arguments->manifest.min_replicas,

@@ -175,11 +175,89 @@ spec:
         autoscaling.knative.dev/max-scale: "8"
     spec:
       containers:
-        - image: IMAGE  # yours
+        - image: registry.example/model  # yours
           resources:
             requests:
               cpu: 0.3
 )");
+}
+
+TEST(Manifest, KnativeOnConcurrency) {
+  ManifestModel model = kModel;
+  model.replicas = 3;
+  EXPECT_EQ(body(written(ManifestKind::Knative, "kpa",
+                         "{target: 2.125, activation_scale: 2, max_scale_up_rate: 10, "
+                         "aggregation: weighted_exponential}",
+                         model)),
+            R"(# Not in the object itself:
+# max_scale_up_rate: 10: a key of the ConfigMap config-autoscaler: max-scale-up-rate
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: resnet50
+spec:
+  template:
+    metadata:
+      annotations:
+        autoscaling.knative.dev/class: "kpa.autoscaling.knative.dev"
+        autoscaling.knative.dev/metric: "concurrency"
+        autoscaling.knative.dev/target: "2.125"
+        autoscaling.knative.dev/target-utilization-percentage: "70"
+        autoscaling.knative.dev/window: "60s"
+        autoscaling.knative.dev/panic-window-percentage: "10"
+        autoscaling.knative.dev/panic-threshold-percentage: "200"
+        autoscaling.knative.dev/scale-down-delay: "0s"
+        autoscaling.knative.dev/activation-scale: "2"
+        autoscaling.knative.dev/initial-scale: "3"
+        autoscaling.knative.dev/target-burst-capacity: "211"
+        autoscaling.knative.dev/scale-to-zero-pod-retention-period: "0s"
+        autoscaling.knative.dev/metric-aggregation-algorithm: "weighted-exponential"
+        autoscaling.knative.dev/min-scale: "1"
+        autoscaling.knative.dev/max-scale: "8"
+    spec:
+      containerConcurrency: 0
+      containers:
+        - image: registry.example/model  # yours
+          resources:
+            requests:
+              cpu: 0.3
+)");
+  // Of what is not said or is none there is no annotation: Knative refuses an activation scale
+  // of 1.
+  EXPECT_THAT(written(ManifestKind::Knative, "kpa", "{}"),
+              AllOf(Not(HasSubstr("initial-scale")), Not(HasSubstr("activation-scale"))));
+  model.replicas = 0;
+  EXPECT_THAT(written(ManifestKind::Knative, "kpa", "{}", model),
+              HasSubstr("# needs allow-zero-initial-scale in the ConfigMap config-autoscaler\n"
+                        "        autoscaling.knative.dev/initial-scale: \"0\"\n"));
+  EXPECT_THAT(
+      refusal(ManifestKind::Knative, "kpa", "{activation_scale: 9}"),
+      HasSubstr("activation_scale of kpa is 9: a Service takes a whole number from 2 to 8"));
+  EXPECT_THAT(refusal(ManifestKind::Knative, "kpa", "{target: 0.001}"),
+              HasSubstr("target of kpa is 0.001: a Service takes at least 0.01"));
+}
+
+TEST(Manifest, NamesAreTheObjects) {
+  ManifestModel model = kModel;
+  model.name = model.model = "my_model";
+  EXPECT_THAT(
+      refusal(ManifestKind::Hpa, "hpa_external", "{}", model),
+      HasSubstr("\"my_model\" cannot be the name of a HorizontalPodAutoscaler: expected at "
+                "most 63 of a-z, 0-9, . and -, a letter or digit first and no - last; --name "
+                "gives it another"));
+  model.name = "true";  // which YAML reads as no text
+  EXPECT_THAT(written(ManifestKind::Hpa, "hpa_external", "{}", model),
+              AllOf(HasSubstr("  name: \"true\"\n"), HasSubstr("              model: my_model\n"),
+                    HasSubstr("spate_queue_length{model=\"my_model\"}")));
+  model.name = "7b";
+  EXPECT_THAT(written(ManifestKind::Keda, "keda", "{}", model), HasSubstr("  name: \"7b\"\n"));
+  EXPECT_THAT(refusal(ManifestKind::Knative, "kpa", "{}", model), HasSubstr("a letter first"));
+  model.name = std::string(55, 'a');  // keda-hpa- and this are a label's value
+  EXPECT_THAT(refusal(ManifestKind::Keda, "keda", "{}", model), HasSubstr("at most 54 of"));
+  model.name = "m";
+  model.model = "it's";
+  EXPECT_THAT(refusal(ManifestKind::Keda, "keda", "{}", model),
+              HasSubstr("the model \"it's\" cannot be the value of a label"));
 }
 
 TEST(Manifest, WhatCannotBeExpressedIsNamed) {
@@ -213,7 +291,8 @@ TEST(Manifest, NoOptionIsLost) {
   const std::pair<ManifestKind, const char*> pairs[] = {
       {ManifestKind::Hpa, "hpa_cpu"},  {ManifestKind::Hpa, "hpa_external"},
       {ManifestKind::Keda, "keda"},    {ManifestKind::Keda, "hpa_external"},
-      {ManifestKind::Keda, "hpa_cpu"}, {ManifestKind::Knative, "hpa_cpu"}};
+      {ManifestKind::Keda, "hpa_cpu"}, {ManifestKind::Knative, "hpa_cpu"},
+      {ManifestKind::Knative, "kpa"}};
   for (const auto& [kind, name] : pairs) {
     const StrategyInfo& info = registry.find(name, "test");
     const std::string plain = written(kind, name, "{}");

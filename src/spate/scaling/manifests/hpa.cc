@@ -38,7 +38,7 @@ void write_direction(ManifestWriter& out, int depth, const char* field, const st
   const double tolerance = out.number(side + "_tolerance_ratio");
   if (tolerance < 0.0) return;
   out.line(depth + 1, "# needs the feature HPAConfigurableTolerance");
-  out.line(depth + 1, "tolerance: \"{:g}\"", tolerance);
+  out.line(depth + 1, "tolerance: \"{}\"", tolerance);
 }
 
 void write_flags(ManifestWriter& out) {
@@ -58,12 +58,12 @@ void write_head(ManifestWriter& out, const ManifestModel& model) {
   out.line(0, "apiVersion: autoscaling/v2");
   out.line(0, "kind: HorizontalPodAutoscaler");
   out.line(0, "metadata:");
-  out.line(1, "name: {}", model.name);
+  out.line(1, "name: {}", yaml_text(model.name));
   out.line(0, "spec:");
   out.line(1, "scaleTargetRef:");
   out.line(2, "apiVersion: apps/v1");
   out.line(2, "kind: Deployment");
-  out.line(2, "name: {}", model.name);
+  out.line(2, "name: {}", yaml_text(model.name));
   out.line(1, "minReplicas: {}", model.min_replicas);
   out.line(1, "maxReplicas: {}", model.max_replicas);
   out.line(1, "metrics:");
@@ -82,10 +82,10 @@ void write_behavior(ManifestWriter& out, int depth) {
 std::string manifest_query(ManifestWriter& out, const ManifestModel& model) {
   const std::string& metric = out.text("metric");
   const double window_s = out.number("window_s");
-  const std::string label = fmt::format("{{model=\"{}\"}}", model.name);
+  const std::string label = fmt::format("{{model=\"{}\"}}", model.model);
   // A rate needs two scrapes; twice the scrape interval is the least that has them.
   const auto rate = [&](const char* outcome) {
-    return fmt::format("sum(rate(spate_requests_total{{model=\"{}\"{}}}[{:g}s]))", model.name,
+    return fmt::format("sum(rate(spate_requests_total{{model=\"{}\"{}}}[{:g}s]))", model.model,
                        outcome, window_s > 0.0 ? window_s : 30.0);
   };
   if (metric == "arrival_rate") return rate("");
@@ -129,7 +129,7 @@ std::string hpa_manifest(const StrategyInfo& strategy, const StrategyOptions& op
     out.line(5, "name: spate_{}", out.text("metric"));
     out.line(5, "selector:");
     out.line(6, "matchLabels:");
-    out.line(7, "model: {}", model.name);
+    out.line(7, "model: {}", yaml_text(model.model));
     out.line(4, "target:");
     out.line(5, "type: {}", average ? "AverageValue" : "Value");
     // Quantities are kept in thousandths, as the strategy does.

@@ -40,9 +40,9 @@ void write_trigger(ManifestWriter& out, const StrategyInfo& strategy, const Mani
   out.line(3, "metadata:");
   out.line(4, "serverAddress: {}", model.prometheus);
   out.line(4, "query: '{}'", manifest_query(out, model));
-  out.line(4, "threshold: \"{:g}\"", out.number("target"));
+  out.line(4, "threshold: \"{}\"", out.number("target"));
   if (out.has("activation_target")) {
-    out.line(4, "activationThreshold: \"{:g}\"", out.number("activation_target"));
+    out.line(4, "activationThreshold: \"{}\"", out.number("activation_target"));
   }
 }
 
@@ -61,10 +61,10 @@ std::string keda_manifest(const StrategyInfo& strategy, const StrategyOptions& o
   out.line(0, "apiVersion: keda.sh/v1alpha1");
   out.line(0, "kind: ScaledObject");
   out.line(0, "metadata:");
-  out.line(1, "name: {}", model.name);
+  out.line(1, "name: {}", yaml_text(model.name));
   out.line(0, "spec:");
   out.line(1, "scaleTargetRef:");
-  out.line(2, "name: {}", model.name);
+  out.line(2, "name: {}", yaml_text(model.name));
   if (strategy.name == "keda") write_executor(out, model);
   out.line(1, "minReplicaCount: {}", model.min_replicas);
   out.line(1, "maxReplicaCount: {}", model.max_replicas);

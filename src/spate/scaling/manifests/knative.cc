@@ -2,6 +2,7 @@
 //
 // Service, serving.knative.dev/v1, with the annotations autoscaling.knative.dev/*. What Knative
 // keeps for a whole cluster (the ConfigMap config-autoscaler) is named in the comments.
+#include <algorithm>
 #include <utility>
 
 #include "spate/base/config_error.h"
@@ -11,6 +12,7 @@ namespace spate::scaling {
 namespace {
 
 constexpr const char* kPrefix = "autoscaling.knative.dev/";
+constexpr double kLeastTarget = 0.01;
 
 void annotate(ManifestWriter& out, const char* name, const std::string& value) {
   out.line(4, "{}{}: \"{}\"", kPrefix, name, value);
@@ -18,7 +20,7 @@ void annotate(ManifestWriter& out, const char* name, const std::string& value) {
 
 // Most annotations are a number of the strategy's by another name.
 void annotate_number(ManifestWriter& out, const char* annotation, const char* option) {
-  annotate(out, annotation, fmt::format("{:g}", out.value(option)));
+  annotate(out, annotation, fmt::format("{}", out.value(option)));
 }
 
 void annotate_seconds(ManifestWriter& out, const char* annotation, const char* option,
@@ -36,16 +38,30 @@ void write_initial_scale(ManifestWriter& out, const ManifestModel& model) {
   annotate(out, "initial-scale", fmt::format("{:g}", scale));
 }
 
+// 1 is none.
+void write_activation_scale(ManifestWriter& out, const ManifestModel& model) {
+  const double scale = out.value("activation_scale");
+  if (scale <= 1.0) return;
+  annotate(out, "activation-scale",
+           std::to_string(out.whole("activation_scale", scale, std::max(2, model.min_replicas),
+                                    model.max_replicas)));
+}
+
 void write_kpa(ManifestWriter& out, const ManifestModel& model) {
   annotate(out, "class", "kpa.autoscaling.knative.dev");
   annotate(out, "metric", "concurrency");
-  if (out.value("target") > 0.0) annotate_number(out, "target", "target");  // else Knative's own
+  if (out.value("target") > 0.0) {  // else Knative's own
+    if (out.value("target") < kLeastTarget) {
+      out.refuse("target", fmt::format("at least {:g}", kLeastTarget));
+    }
+    annotate_number(out, "target", "target");
+  }
   annotate_number(out, "target-utilization-percentage", "target_utilization_percent");
   annotate_seconds(out, "window", "stable_window_s", 6);
   annotate_number(out, "panic-window-percentage", "panic_window_percent");
   annotate_number(out, "panic-threshold-percentage", "panic_threshold_percent");
   annotate_seconds(out, "scale-down-delay", "scale_down_delay_s", 0);
-  annotate_number(out, "activation-scale", "activation_scale");
+  write_activation_scale(out, model);
   write_initial_scale(out, model);
   annotate_number(out, "target-burst-capacity", "target_burst_capacity");
   annotate_seconds(out, "scale-to-zero-pod-retention-period", "pod_retention_s", 0);
@@ -85,7 +101,7 @@ std::string knative_manifest(const StrategyInfo& strategy, const StrategyOptions
   out.line(0, "apiVersion: serving.knative.dev/v1");
   out.line(0, "kind: Service");
   out.line(0, "metadata:");
-  out.line(1, "name: {}", model.name);
+  out.line(1, "name: {}", yaml_text(model.name));
   out.line(0, "spec:");
   out.line(1, "template:");
   out.line(2, "metadata:");
@@ -104,7 +120,7 @@ std::string knative_manifest(const StrategyInfo& strategy, const StrategyOptions
              out.whole("container_concurrency", out.value("container_concurrency"), 0, 1000));
   }
   out.line(3, "containers:");
-  out.line(4, "- image: IMAGE  # yours");
+  out.line(4, "- image: registry.example/model  # yours");
   if (model.cpu_request > 0.0) {
     out.line(5, "resources:");
     out.line(6, "requests:");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "spate/base/config_error.h"
 #include "spate/scaling/manifests/writer.h"
@@ -13,19 +14,88 @@ namespace {
 struct Kind {
   ManifestKind kind;
   const char* name;
+  const char* object;
+  // Of the object's name: what is left of the 63 characters of a label's value by the name of what
+  // is made for it; a Service's is a label of DNS-1035, the others' are subdomains of DNS-1123.
+  std::size_t longest;
+  bool subdomain;
   std::vector<std::string_view> strategies;
   std::string (*write)(const StrategyInfo&, const StrategyOptions&, const ManifestModel&);
 };
 
 const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all{
-      {ManifestKind::Hpa, "hpa", {"hpa_cpu", "hpa_external"}, hpa_manifest},
-      {ManifestKind::Keda, "keda", {"keda", "hpa_cpu", "hpa_external"}, keda_manifest},
-      {ManifestKind::Knative, "knative", {"kpa", "hpa_cpu"}, knative_manifest}};
+  static const std::vector<Kind> all{{ManifestKind::Hpa,
+                                      "hpa",
+                                      "HorizontalPodAutoscaler",
+                                      63,
+                                      true,
+                                      {"hpa_cpu", "hpa_external"},
+                                      hpa_manifest},
+                                     {ManifestKind::Keda,
+                                      "keda",
+                                      "ScaledObject",
+                                      63 - 9,
+                                      true,
+                                      {"keda", "hpa_cpu", "hpa_external"},
+                                      keda_manifest},
+                                     {ManifestKind::Knative,
+                                      "knative",
+                                      "Service",
+                                      63,
+                                      false,
+                                      {"kpa", "hpa_cpu"},
+                                      knative_manifest}};
   return all;
 }
 
+void check_name(const Kind& kind, const std::string& name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto allowed = [&](char c) {
+    return alphanumeric(c) || c == '-' || (c == '.' && kind.subdomain);
+  };
+  const bool fits = !name.empty() && name.size() <= kind.longest && alphanumeric(name.front()) &&
+                    alphanumeric(name.back()) && name.find("..") == std::string::npos &&
+                    name.find(".-") == std::string::npos && name.find("-.") == std::string::npos &&
+                    std::all_of(name.begin(), name.end(), allowed) &&
+                    (kind.subdomain || name.front() > '9');
+  if (fits) return;
+  throw ConfigError(fmt::format(
+      "\"{}\" cannot be the name of a {}: expected at most {} of a-z, 0-9{} and -, {} first and "
+      "no - last; --name gives it another",
+      name, kind.object, kind.longest, kind.subdomain ? ", ." : "",
+      kind.subdomain ? "a letter or digit" : "a letter"));
+}
+
+// The value of a label, and the gateway's label `model`.
+void check_label(const std::string& model) {
+  const auto alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  const bool fits = !model.empty() && model.size() <= 63 && alphanumeric(model.front()) &&
+                    alphanumeric(model.back()) &&
+                    std::all_of(model.begin(), model.end(), [&](char c) {
+                      return alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                    });
+  if (fits) return;
+  throw ConfigError(
+      fmt::format("the model \"{}\" cannot be the value of a label: expected 1 to 63 of A-Z, a-z, "
+                  "0-9, _, . and "
+                  "-, letters or digits at both ends",
+                  model));
+}
+
 }  // namespace
+
+std::string yaml_text(const std::string& text) {
+  static const std::set<std::string, std::less<>> kWords{"true", "false", "null", "yes", "no",
+                                                         "on",   "off",   "y",    "n"};
+  std::string lower = text;
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  const bool plain = !lower.empty() && lower.front() >= 'a' && lower.front() <= 'z';
+  return plain && kWords.count(lower) == 0 ? text : "\"" + text + "\"";
+}
 
 const std::string& ManifestWriter::placed(const std::string& name) {
   placed_[name] = true;
@@ -83,7 +153,7 @@ std::string ManifestWriter::value_text(const OptionSpec& spec) const {
     return std::to_string(options_.integer(spec.name));
   }
   if (std::holds_alternative<double>(spec.otherwise)) {
-    return fmt::format("{:g}", options_.number(spec.name));
+    return fmt::format("{}", options_.number(spec.name));
   }
   return options_.text(spec.name);
 }
@@ -116,7 +186,11 @@ std::string write_manifest(ManifestKind kind, const StrategyInfo& strategy,
   for (const auto& k : kinds()) {
     if (k.kind != kind) continue;
     if (std::find(k.strategies.begin(), k.strategies.end(), strategy.name) != k.strategies.end()) {
-      return k.write(strategy, options, model);
+      check_name(k, model.name);
+      ManifestModel labelled = model;
+      if (labelled.model.empty()) labelled.model = model.name;
+      check_label(labelled.model);
+      return k.write(strategy, options, labelled);
     }
     std::string others;
     for (const auto& other : kinds()) {

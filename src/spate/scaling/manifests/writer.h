@@ -67,6 +67,9 @@ class ManifestWriter {
   std::map<std::string, Elsewhere> elsewhere_;
 };
 
+// A name that a label or object may have, in quotes where YAML would read something else.
+std::string yaml_text(const std::string& text);
+
 // --- shared by the kinds (hpa.cc)
 // The metric of hpa_external or keda as PromQL over the gateway's series.
 std::string manifest_query(ManifestWriter& out, const ManifestModel& model);
