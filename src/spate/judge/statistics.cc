@@ -47,6 +47,9 @@ double at_share(const std::vector<double>& sorted, double share) {
   return sorted[static_cast<std::size_t>(std::clamp(std::round(share * last), 0.0, last))];
 }
 
+// With so many pairs all signs are tried, beyond it some are drawn.
+constexpr std::size_t kExactUpTo = 16;
+
 }  // namespace
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
@@ -97,7 +100,6 @@ Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOption
 }
 
 double paired_permutation_p(const std::vector<double>& differences, std::uint64_t seed, int draws) {
-  constexpr std::size_t kExactUpTo = 16;
   double size = 0.0;
   for (const double d : differences) size += std::abs(d);
   if (size == 0.0) return 1.0;
@@ -131,7 +133,16 @@ double paired_permutation_p(const std::vector<double>& differences, std::uint64_
 }
 
 double smallest_permutation_p(std::size_t pairs) {
-  return std::min(1.0, std::ldexp(2.0, -static_cast<int>(std::min<std::size_t>(pairs, 1000))));
+  if (pairs > kExactUpTo) return 1.0 / (kPermutationDraws + 1.0);
+  return std::min(1.0, std::ldexp(2.0, -static_cast<int>(pairs)));
+}
+
+std::optional<std::size_t> pairs_to_resolve(std::size_t comparisons, double alpha) {
+  // More pairs than these only add draws of the same number.
+  for (std::size_t pairs = 1; pairs <= kExactUpTo + 1; ++pairs) {
+    if (smallest_permutation_p(pairs) * static_cast<double>(comparisons) <= alpha) return pairs;
+  }
+  return std::nullopt;
 }
 
 std::vector<double> holm(const std::vector<double>& p_values) {
@@ -166,10 +177,17 @@ std::size_t whole(double n) {
 }  // namespace
 
 std::optional<std::size_t> pairs_needed(const std::vector<double>& differences, double difference,
-                                        double alpha, double power) {
-  if (differences.size() < 2 || difference == 0.0) return std::nullopt;
-  const double z = normal_quantile(1.0 - alpha / 2.0) + normal_quantile(power);
-  return whole(z * z * variance_of(differences) / (difference * difference));
+                                        std::size_t comparisons, double alpha, double power) {
+  SPATE_CHECK(comparisons >= 1, "at least one comparison");
+  const auto least = pairs_to_resolve(comparisons, alpha);
+  if (differences.size() < 2 || difference == 0.0 || !least) return std::nullopt;
+  const double each = alpha / static_cast<double>(comparisons);
+  const double z = normal_quantile(1.0 - each / 2.0) + normal_quantile(power);
+  const std::size_t needed =
+      std::max(*least, whole(z * z * variance_of(differences) / (difference * difference)));
+  // So many that signs are drawn, and too many comparisons for what draws can show.
+  if (smallest_permutation_p(needed) > each) return std::nullopt;
+  return needed;
 }
 
 std::optional<std::size_t> runs_needed(const std::vector<double>& values, double half_width,

@@ -32,24 +32,33 @@ struct BootstrapOptions {
 // confidence < 1, resamples >= 100.
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
 
+inline constexpr int kPermutationDraws = 10000;
+
 // Two-sided p-value for "the pairs' differences are symmetric about 0", by flipping signs: exact
 // over all 2^n when n <= 16, else `draws` random ones ((hits + 1) / (draws + 1), Davison and
 // Hinkley 1997). 1 when all differences are 0 or there are none.
 double paired_permutation_p(const std::vector<double>& differences, std::uint64_t seed = 1,
-                            int draws = 10000);
+                            int draws = kPermutationDraws);
 
-// Smallest p that paired_permutation_p can give with n pairs: 2 / 2^n. Below five or six pairs
-// nothing can be significant at 0.05.
+// Smallest p that paired_permutation_p can give with n pairs and its own number of draws: 2 / 2^n,
+// and 1 / (draws + 1) where signs are drawn. Below six pairs nothing can be significant at 0.05.
 double smallest_permutation_p(std::size_t pairs);
+
+// The fewest pairs with which any of `comparisons` can be significant at `alpha` after Holm's
+// correction. Unset when no number of pairs can: so many comparisons are beyond what draws show.
+std::optional<std::size_t> pairs_to_resolve(std::size_t comparisons, double alpha = 0.05);
 
 // Holm (1979): p-values corrected for being many, in the order given. Never above 1.
 std::vector<double> holm(const std::vector<double>& p_values);
 
 // How many pairs are needed so that a true mean difference of `difference` is found with
-// probability `power` at two-sided `alpha`, from the differences seen (normal approximation).
-// Unset with fewer than two differences or difference == 0.
+// probability `power` at two-sided `alpha`, as one of `comparisons` (>= 1) whatever the others
+// show: from the differences seen, at alpha / comparisons (normal approximation), and never fewer
+// than pairs_to_resolve(). Unset with fewer than two differences, with difference == 0 and where
+// draws cannot show a p that small.
 std::optional<std::size_t> pairs_needed(const std::vector<double>& differences, double difference,
-                                        double alpha = 0.05, double power = 0.8);
+                                        std::size_t comparisons, double alpha = 0.05,
+                                        double power = 0.8);
 
 // How many values are needed for an interval of the mean that is `half_width` wide to either side,
 // from the spread of those seen (normal approximation; at least 2). Unset with fewer than two

@@ -39,7 +39,8 @@ std::vector<int> common(const std::map<std::string, Costs>& by_strategy) {
   return out;
 }
 
-CostPair pair_of(const judge::Contender& cheaper, const judge::Contender& dearer, double p) {
+CostPair pair_of(const judge::Contender& cheaper, const judge::Contender& dearer, double p,
+                 std::size_t comparisons) {
   CostPair out{cheaper.name, dearer.name, {}, p, p > kSignificant, std::nullopt};
   const double base = mean_of(dearer.scores);
   std::vector<double> savings;
@@ -47,7 +48,7 @@ CostPair pair_of(const judge::Contender& cheaper, const judge::Contender& dearer
     savings.push_back(base > 0.0 ? (dearer.scores[i] - cheaper.scores[i]) / base : 0.0);
   }
   out.saving = judge::bootstrap_mean(savings);
-  out.pairs_needed = judge::pairs_needed(savings, out.saving.mean, kSignificant);
+  out.pairs_needed = judge::pairs_needed(savings, out.saving.mean, comparisons, kSignificant);
   return out;
 }
 
@@ -84,10 +85,12 @@ PairedCosts paired_costs(const std::vector<RunResult>& runs) {
   }
   const judge::Ranking ranking = judge::rank(list, true, kSignificant);
   out.too_few = ranking.too_few;
+  const std::size_t comparisons = list.size() * (list.size() - 1) / 2;
   for (std::size_t i = 0; i < ranking.order.size(); ++i) {
     for (std::size_t k = 0; k < ranking.p[i].size(); ++k) {
       out.pairs.push_back(pair_of(contenders.at(ranking.order[i].name),
-                                  contenders.at(ranking.order[i + k + 1].name), ranking.p[i][k]));
+                                  contenders.at(ranking.order[i + k + 1].name), ranking.p[i][k],
+                                  comparisons));
     }
   }
   return out;
@@ -135,13 +138,11 @@ std::vector<std::string> paired_lines(const PairedCosts& costs) {
   std::vector<std::string> out;
   if (costs.pairs.empty()) return out;
   if (costs.too_few) {
-    const double pairs = static_cast<double>(costs.pairs.size());
-    std::size_t enough = costs.repetitions;
-    while (judge::smallest_permutation_p(enough) * pairs > kSignificant) ++enough;
+    const auto enough = judge::pairs_to_resolve(costs.pairs.size(), kSignificant);
     out.push_back(fmt::format(
-        "{} repetition{} cannot show a difference among {} strategies at 5 %: it takes at least "
-        "{}.",
-        costs.repetitions, costs.repetitions == 1 ? "" : "s", costs.strategies.size(), enough));
+        "{} repetition{} cannot show a difference among {} strategies at 5 %: {}.",
+        costs.repetitions, costs.repetitions == 1 ? "" : "s", costs.strategies.size(),
+        enough ? fmt::format("it takes at least {}", *enough) : "no number can, compare fewer"));
   }
   for (const CostPair& p : costs.pairs) {
     if (out.size() == kMostLines) {

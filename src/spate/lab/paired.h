@@ -36,7 +36,8 @@ struct CostPair {
   judge::Interval saving;  // (dearer - cheaper) / mean of dearer
   double p = 1.0;          // Holm-corrected over all pairs
   bool tied = true;        // p above kSignificant: the data cannot tell
-  // Repetitions to find the difference seen with probability 80 %; unset: none was seen.
+  // Repetitions to find the difference seen with probability 80 %, corrected for all pairs; unset:
+  // none was seen, or there are more pairs than can be told apart.
   std::optional<std::size_t> pairs_needed;
 };
 

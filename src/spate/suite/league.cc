@@ -106,13 +106,14 @@ std::vector<std::vector<std::optional<std::size_t>>> needed(
   std::map<std::string, const std::vector<double>*> scores;
   for (const auto& c : contenders) scores[c.name] = &c.scores;
   std::vector<std::vector<std::optional<std::size_t>>> out(ranking.order.size());
+  const std::size_t comparisons = contenders.size() * (contenders.size() - 1) / 2;
   for (std::size_t i = 0; i < ranking.order.size(); ++i) {
     for (std::size_t j = i + 1; j < ranking.order.size(); ++j) {
       const auto& a = *scores.at(ranking.order[i].name);
       const auto& b = *scores.at(ranking.order[j].name);
       std::vector<double> differences;
       for (std::size_t k = 0; k < a.size(); ++k) differences.push_back(b[k] - a[k]);
-      out[i].push_back(judge::pairs_needed(differences, mean_of(differences)));
+      out[i].push_back(judge::pairs_needed(differences, mean_of(differences), comparisons));
     }
   }
   return out;

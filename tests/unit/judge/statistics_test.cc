@@ -100,9 +100,37 @@ TEST(Holm, WorkedByHand) {
 TEST(PairsNeeded, NormalApproximation) {
   // Variance 1: ((1.96 + 0.8416) / 0.5)^2 = 31.4.
   const double s = std::sqrt(0.5);
-  EXPECT_EQ(pairs_needed({-s, s}, 0.5), 32U);
-  EXPECT_FALSE(pairs_needed({1.0}, 0.5).has_value());
-  EXPECT_FALSE(pairs_needed({1.0, 2.0}, 0.0).has_value());
+  EXPECT_EQ(pairs_needed({-s, s}, 0.5, 1), 32U);
+  // One of three, at 5 % / 3: ((2.394 + 0.8416) / 0.5)^2 = 41.9.
+  EXPECT_EQ(pairs_needed({-s, s}, 0.5, 3), 42U);
+  EXPECT_FALSE(pairs_needed({1.0}, 0.5, 1).has_value());
+  EXPECT_FALSE(pairs_needed({1.0, 2.0}, 0.0, 1).has_value());
+}
+
+// However clear a difference is, the test's smallest p must be able to show it.
+TEST(PairsNeeded, NeverFewerThanThePermutationTestResolves) {
+  const std::vector<double> clear{9.9, 10.0, 10.1, 10.0, 10.0};
+  EXPECT_EQ(pairs_needed(clear, 10.0, 1), 6U) << "2 / 2^5 is above 0.05";
+  EXPECT_GT(paired_permutation_p(clear), 0.05);
+  EXPECT_EQ(pairs_needed(clear, 10.0, 3), 7U) << "3 * 2 / 2^6 is above 0.05";
+  EXPECT_EQ(pairs_needed(clear, 10.0, 10), 9U);
+  for (const std::size_t comparisons : {std::size_t{1}, std::size_t{3}, std::size_t{10}}) {
+    const std::size_t n = *pairs_needed(clear, 10.0, comparisons);
+    const std::vector<double> p(comparisons, paired_permutation_p(std::vector<double>(n, 10.0)));
+    EXPECT_LE(holm(p).front(), 0.05) << comparisons;
+  }
+}
+
+TEST(PairsToResolve, EndsWhereDrawnSignsDo) {
+  EXPECT_EQ(pairs_to_resolve(1), 6U);
+  EXPECT_EQ(pairs_to_resolve(1, 0.01), 8U);
+  EXPECT_DOUBLE_EQ(smallest_permutation_p(17), 1.0 / 10001.0);
+  EXPECT_DOUBLE_EQ(paired_permutation_p(std::vector<double>(64, 1.0)), smallest_permutation_p(64));
+  // 600 comparisons need a p of 1 / 12000: all signs of 16 pairs have it, 10 000 draws have not.
+  EXPECT_EQ(pairs_to_resolve(600), 15U);
+  EXPECT_FALSE(pairs_needed({-2.0, 3.0}, 0.5, 600).has_value());
+  EXPECT_FALSE(pairs_to_resolve(3000).has_value());
+  EXPECT_FALSE(pairs_needed({9.9, 10.0}, 10.0, 3000).has_value());
 }
 
 TEST(RunsNeeded, NormalApproximation) {
