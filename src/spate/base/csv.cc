@@ -41,83 +41,119 @@ std::optional<double> parse_cell(std::string_view cell) {
   return value;
 }
 
-Result<CsvTable> parse_csv(std::string_view text, const std::string& name) {
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
-  CsvTable table;
-  std::vector<std::string> row;
-  std::string cell;
-  std::size_t line = 1;
-  std::size_t row_line = 1;
-  bool quoted = false;
-  bool was_quoted = false;
-  const auto problem = [&](std::size_t at, const std::string& what) {
-    return Error{ErrorCode::InvalidArgument, name + ":" + std::to_string(at) + ": " + what};
-  };
-  const auto end_row = [&]() -> Status {
-    const bool empty_line = row.empty() && cell.empty() && !was_quoted;
-    row.push_back(std::move(cell));
-    cell.clear();
-    was_quoted = false;
-    if (empty_line) {
-      row.clear();
-      return ok();
+CsvParser::CsvParser(std::string name, OnRow on_row)
+    : name_(std::move(name)), on_row_(std::move(on_row)) {}
+
+Error CsvParser::problem(std::size_t line, const std::string& what) const {
+  return {ErrorCode::InvalidArgument, name_ + ":" + std::to_string(line) + ": " + what};
+}
+
+Status CsvParser::check_header() {
+  for (auto& column : row_) column = std::string(trimmed(column));
+  for (std::size_t i = 0; i < row_.size(); ++i) {
+    if (row_[i].empty()) {
+      return problem(row_line_, "column " + std::to_string(i + 1) + " has no name");
     }
-    if (table.header.empty()) {
-      for (auto& column : row) column = std::string(trimmed(column));
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        if (row[i].empty()) {
-          return problem(row_line, "column " + std::to_string(i + 1) + " has no name");
-        }
-        if (std::find(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(i), row[i]) !=
-            row.begin() + static_cast<std::ptrdiff_t>(i)) {
-          return problem(row_line, "column \"" + row[i] + "\" stands twice");
-        }
-      }
-      table.header = std::move(row);
-    } else {
-      if (row.size() != table.header.size()) {
-        return problem(row_line, "expected " + std::to_string(table.header.size()) +
-                                     " cells as in the header, got " + std::to_string(row.size()));
-      }
-      table.rows.push_back(std::move(row));
-      table.lines.push_back(row_line);
-    }
-    row.clear();
-    return ok();
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '"') {
-        if (i + 1 < text.size() && text[i + 1] == '"') {
-          cell += '"';
-          ++i;
-        } else {
-          quoted = false;
-        }
-      } else {
-        line += c == '\n';
-        cell += c;
-      }
-    } else if (c == '"' && cell.empty()) {
-      quoted = true;
-      was_quoted = true;
-    } else if (c == ',') {
-      row.push_back(std::move(cell));
-      cell.clear();
-      was_quoted = false;
-    } else if (c == '\n' || (c == '\r' && (i + 1 == text.size() || text[i + 1] == '\n'))) {
-      if (c == '\r' && i + 1 < text.size()) continue;
-      if (auto status = end_row(); !status) return status.error();
-      ++line;
-      row_line = line;
-    } else {
-      cell += c;
+    const auto here = row_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(row_.begin(), here, row_[i]) != here) {
+      return problem(row_line_, "column \"" + row_[i] + "\" stands twice");
     }
   }
-  if (quoted) return problem(row_line, "a quote is not closed");
-  if (auto status = end_row(); !status) return status.error();
-  if (table.header.empty()) return problem(1, "expected a header row, found an empty file");
+  columns_ = row_.size();
+  return ok();
+}
+
+Status CsvParser::end_row() {
+  const bool empty_line = row_.empty() && cell_.empty() && !was_quoted_;
+  row_.push_back(std::move(cell_));
+  cell_.clear();
+  was_quoted_ = false;
+  if (empty_line) {
+    row_.clear();
+    return ok();
+  }
+  if (columns_ == 0) {
+    if (Status s = check_header(); !s) return s;
+  } else if (row_.size() != columns_) {
+    return problem(row_line_, "expected " + std::to_string(columns_) +
+                                  " cells as in the header, got " + std::to_string(row_.size()));
+  }
+  Status taken = on_row_(row_, row_line_);
+  row_.clear();
+  return taken;
+}
+
+Status CsvParser::take(char c) {
+  if (quote_) {
+    quote_ = false;
+    if (c == '"') {
+      cell_ += '"';
+      return ok();
+    }
+    quoted_ = false;
+  }
+  if (quoted_) {
+    quote_ = c == '"';
+    if (quote_) return ok();
+    line_ += c == '\n';
+    cell_ += c;
+    return ok();
+  }
+  if (cr_ && c != '\n') cell_ += '\r';
+  cr_ = c == '\r';
+  if (cr_) return ok();
+  if (c == '"' && cell_.empty()) {
+    quoted_ = was_quoted_ = true;
+  } else if (c == ',') {
+    row_.push_back(std::move(cell_));
+    cell_.clear();
+    was_quoted_ = false;
+  } else if (c == '\n') {
+    if (Status s = end_row(); !s) return s;
+    row_line_ = ++line_;
+  } else {
+    cell_ += c;
+  }
+  return ok();
+}
+
+Status CsvParser::feed(std::string_view piece) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  for (const char c : piece) {
+    if (!started_) {
+      if (c == kMark[mark_]) {
+        started_ = ++mark_ == kMark.size();
+        continue;
+      }
+      started_ = true;
+      cell_ = kMark.substr(0, mark_);
+    }
+    if (Status s = take(c); !s) return s;
+  }
+  return ok();
+}
+
+Status CsvParser::finish() {
+  if (!started_) cell_ = std::string("\xEF\xBB\xBF", mark_);
+  if (quoted_ && !quote_) return problem(row_line_, "a quote is not closed");
+  if (Status s = end_row(); !s) return s;
+  if (columns_ == 0) return problem(1, "expected a header row, found an empty file");
+  return ok();
+}
+
+Result<CsvTable> parse_csv(std::string_view text, const std::string& name) {
+  CsvTable table;
+  CsvParser parser(name, [&](std::vector<std::string>& row, std::size_t line) {
+    if (table.header.empty()) {
+      table.header = std::move(row);
+    } else {
+      table.rows.push_back(std::move(row));
+      table.lines.push_back(line);
+    }
+    return ok();
+  });
+  if (Status s = parser.feed(text); !s) return s.error();
+  if (Status s = parser.finish(); !s) return s.error();
   return table;
 }
 

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "spate/base/csv.h"
-#include "spate/base/files.h"
+#include "spate/base/text_file.h"
 
 namespace spate::influx {
 namespace {
@@ -24,41 +25,67 @@ struct Row {
   double requests;
 };
 
-Result<std::vector<Row>> rows_of(const CsvTable& table, const std::string& name) {
-  const auto time = table.column("t_s");
-  const auto count = table.column("requests");
-  if (!time || !count) {
-    return bad(name, 1,
-               "a trace starts with a header that names the columns t_s (start of the bin in "
-               "seconds) and requests (how many in the bin); \"" +
-                   std::string(!time ? "t_s" : "requests") + "\" is not there");
-  }
-  std::vector<Row> rows;
-  rows.reserve(table.rows.size());
-  for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    const std::string& time_cell = table.rows[i][*time];
-    const std::string& count_cell = table.rows[i][*count];
-    const auto t = parse_cell(time_cell);
-    if (!t) return bad(name, table.lines[i], "t_s is no number: \"" + time_cell + "\"");
-    const auto n = parse_cell(count_cell);
-    if (!n) return bad(name, table.lines[i], "requests is no number: \"" + count_cell + "\"");
-    if (std::abs(*t) > kMost || *n > kMost) {
-      return bad(name, table.lines[i],
-                 fmt::format("a number above {:g} makes no sense here", kMost));
-    }
-    if (*n < 0.0) return bad(name, table.lines[i], "requests is negative: " + count_cell);
-    if (!rows.empty() && *t <= rows.back().at_s) {
-      return bad(name, table.lines[i],
-                 fmt::format("t_s must rise from row to row, {} follows {}", *t, rows.back().at_s));
-    }
-    rows.push_back({*t, *n});
-  }
-  if (rows.size() < 2) {
-    return bad(name, table.lines.empty() ? 1 : table.lines.back(),
+// The rows of a trace as its text comes.
+class Rows {
+ public:
+  explicit Rows(const std::string& name)
+      : name_(name), csv_(name, [this](std::vector<std::string>& cells, std::size_t line) {
+          last_line_ = line;
+          return header_seen_ ? row(cells, line) : header(cells);
+        }) {}
+
+  Status feed(std::string_view piece) { return csv_.feed(piece); }
+  Result<std::vector<Row>> finish() {
+    if (Status s = csv_.finish(); !s) return s.error();
+    if (rows_.size() >= 2) return std::move(rows_);
+    return bad(name_, rows_.empty() ? 1 : last_line_,
                "a trace needs at least two rows (their distance is the width of a bin)");
   }
-  return rows;
-}
+
+ private:
+  Status header(const std::vector<std::string>& cells) {
+    header_seen_ = true;
+    for (const auto& [column, place] : {std::pair{"t_s", &time_}, {"requests", &count_}}) {
+      const auto found = std::find(cells.begin(), cells.end(), column);
+      if (found == cells.end()) {
+        return bad(name_, 1,
+                   "a trace starts with a header that names the columns t_s (start of the bin in "
+                   "seconds) and requests (how many in the bin); \"" +
+                       std::string(column) + "\" is not there");
+      }
+      *place = static_cast<std::size_t>(found - cells.begin());
+    }
+    return ok();
+  }
+
+  Status row(const std::vector<std::string>& cells, std::size_t line) {
+    const std::string& time_cell = cells[time_];
+    const std::string& count_cell = cells[count_];
+    const auto t = parse_cell(time_cell);
+    if (!t) return bad(name_, line, "t_s is no number: \"" + time_cell + "\"");
+    const auto n = parse_cell(count_cell);
+    if (!n) return bad(name_, line, "requests is no number: \"" + count_cell + "\"");
+    if (std::abs(*t) > kMost || *n > kMost) {
+      return bad(name_, line, fmt::format("a number above {:g} makes no sense here", kMost));
+    }
+    if (*n < 0.0) return bad(name_, line, "requests is negative: " + count_cell);
+    if (!rows_.empty() && *t <= rows_.back().at_s) {
+      return bad(
+          name_, line,
+          fmt::format("t_s must rise from row to row, {} follows {}", *t, rows_.back().at_s));
+    }
+    rows_.push_back({*t, *n});
+    return ok();
+  }
+
+  std::string name_;
+  bool header_seen_ = false;
+  std::size_t time_ = 0;
+  std::size_t count_ = 0;
+  std::size_t last_line_ = 1;
+  std::vector<Row> rows_;
+  CsvParser csv_;
+};
 
 double median_step(const std::vector<Row>& rows) {
   std::vector<double> steps;
@@ -112,14 +139,8 @@ TraceReport report_of(const Trace& trace, double bin_s) {
   return r;
 }
 
-}  // namespace
-
-Result<Trace> parse_trace(std::string_view text, const std::string& name) {
-  const auto table = parse_csv(text, name);
-  if (!table) return table.error();
-  const auto rows = rows_of(*table, name);
+Result<Trace> trace_of(const Result<std::vector<Row>>& rows) {
   if (!rows) return rows.error();
-
   const double bin_s = median_step(*rows);
   Trace trace;
   const double origin = rows->front().at_s;
@@ -141,10 +162,21 @@ Result<Trace> parse_trace(std::string_view text, const std::string& name) {
   return trace;
 }
 
+}  // namespace
+
+Result<Trace> parse_trace(std::string_view text, const std::string& name) {
+  Rows rows(name);
+  if (Status s = rows.feed(text); !s) return s.error();
+  return trace_of(rows.finish());
+}
+
 Result<Trace> read_trace(const std::filesystem::path& file) {
-  const auto text = read_file(file);
-  if (!text) return text.error();
-  return parse_trace(*text, file.string());
+  Rows rows(file.string());
+  if (Status s = read_text_pieces(file, [&](std::string_view piece) { return rows.feed(piece); });
+      !s) {
+    return s.error();
+  }
+  return trace_of(rows.finish());
 }
 
 std::size_t bridge_gaps(Trace& trace, std::size_t zero_run) {

@@ -46,6 +46,8 @@ struct Trace {
 // do not rise, cells that are no numbers or fewer than two rows. The last bin is as wide as the
 // one before it.
 Result<Trace> parse_trace(std::string_view text, const std::string& name);
+// gzip-compressed or not, told by its first bytes; read in pieces, so that memory is that of the
+// bins. Also InvalidArgument when the gzip data are damaged or cut.
 Result<Trace> read_trace(const std::filesystem::path& file);
 
 // Gives each skipped stretch, and each run of at least `zero_run` empty bins with requests on

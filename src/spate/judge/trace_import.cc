@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "spate/base/config_reader.h"
+#include "spate/base/text_file.h"
 #include "spate/judge/bin_sums.h"
-#include "spate/judge/text_file.h"
 #include "spate/judge/time_text.h"
 
 namespace spate::judge {

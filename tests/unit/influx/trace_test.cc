@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/influx/trace.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/influx/profile.h"
+#include "testing/gzip.h"
 
 namespace spate::influx {
 namespace {
@@ -142,6 +144,41 @@ TEST_F(TraceProfile, AMissingFileIsNamed) {
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("p.yaml:1: file: cannot open"));
   }
+}
+
+TEST_F(TraceProfile, PackedTracesAreTheSameDemand) {
+  std::string csv = "t_s,requests\n";
+  for (int i = 0; i < 20'000; ++i) csv += fmt::format("{},{}\n", 60 * i, i % 97);
+  const Profile plain = profile(csv, "");
+  EXPECT_TRUE(write_file(folder_ / "p.csv.gz", test::gzip(csv)).has_value());
+  const auto packed = [&](const char* name) {
+    return read_profile(
+        ConfigReader::from_text(fmt::format("{{kind: trace, file: {}}}", name), "p.yaml"),
+        {std::nullopt, std::nullopt, folder_});
+  };
+  const Profile same = packed("p.csv.gz");
+  EXPECT_EQ(same.total(), plain.total());
+  EXPECT_EQ(same.rate(60.0 * 19'999), plain.rate(60.0 * 19'999));
+
+  const auto complaint_of = [&](const std::string& bytes) {
+    EXPECT_TRUE(write_file(folder_ / "bad.csv.gz", bytes).has_value());
+    try {
+      (void)packed("bad.csv.gz");
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no complaint");
+  };
+  const std::string whole = test::gzip(csv);
+  EXPECT_THAT(complaint_of(whole.substr(0, whole.size() / 2)),
+              AllOf(HasSubstr("p.yaml:1: file: "), HasSubstr("bad.csv.gz: the gzip data ends too "
+                                                             "early: the file was cut")));
+  EXPECT_THAT(complaint_of(whole.substr(0, whole.size() - 1)), HasSubstr("the file was cut"));
+  std::string damaged = whole;
+  damaged[whole.size() - 5] = static_cast<char>(damaged[whole.size() - 5] ^ 1);  // its checksum
+  EXPECT_THAT(complaint_of(damaged), HasSubstr("bad.csv.gz: damaged gzip data"));
+  EXPECT_THAT(complaint_of(test::gzip("t_s,requests\n0,5\n1,-6\n")),
+              HasSubstr("bad.csv.gz:3: requests is negative"));
 }
 
 // Real archives, where they are at hand.

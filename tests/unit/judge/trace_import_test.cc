@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <array>
 
 #include "spate/base/files.h"
-#include "spate/judge/text_file.h"
 #include "spate/judge/time_text.h"
+#include "testing/gzip.h"
 #include "testing/test_folder.h"
 
 namespace spate::judge {
@@ -18,20 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string gzip(const std::string& text) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string in = text;
-  std::string out(deflateBound(&stream, in.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = static_cast<uInt>(in.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
-}
+using test::gzip;
 
 class TraceImport : public testing::Test {
  protected:
@@ -60,21 +46,6 @@ TEST(TimeText, ReadsTheArchivesForms) {
     EXPECT_FALSE(parse_time(bad)) << bad;
   }
   EXPECT_EQ(time_text(1404174600.0), "2014-07-01 00:30:00 UTC");
-}
-
-TEST(Gzip, UnpacksMembersAndRefusesDamage) {
-  const std::string packed = gzip("t_s,requests\n") + gzip("0,1\n60,2\n");
-  EXPECT_EQ(gunzip(packed, "x").value(), "t_s,requests\n0,1\n60,2\n");
-  const auto cut = gunzip(std::string_view(packed).substr(0, packed.size() - 6), "x.gz");
-  ASSERT_FALSE(cut.has_value());
-  EXPECT_THAT(cut.error().message, HasSubstr("x.gz: the gzip data ends too early"));
-  std::string damaged = packed;
-  damaged[14] = static_cast<char>(damaged[14] ^ 0x55);
-  EXPECT_FALSE(gunzip(damaged, "x").has_value());
-  EXPECT_FALSE(gunzip(packed + "tail", "x").has_value());
-  const auto bomb = gunzip(gzip(std::string(1 << 20, 'a')), "x", 1000);
-  ASSERT_FALSE(bomb.has_value());
-  EXPECT_THAT(bomb.error().message, HasSubstr("more than 1000 bytes"));
 }
 
 std::string azure_day(const std::vector<std::string>& functions, int per_minute) {
