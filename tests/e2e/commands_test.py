@@ -158,6 +158,59 @@ class Commands(unittest.TestCase):
         self.expect_refusal("simulate", "scenarios/demo.yaml", "--strategies", "none", "--profile", "/no/such.json",
                             says=["/no/such.json"])
 
+    def test_the_fluid_mode_says_that_it_is_an_approximation(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pages = {}
+            for mode, flags in (("exact", ()), ("fluid", ("--fluid",))):
+                out = pathlib.Path(folder) / mode
+                result = spate("simulate", "scenarios/demo.yaml", "--strategies", "none", "--out", str(out), *flags)
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                self.assertEqual("in the fluid mode, an approximation" in result.stdout, mode == "fluid")
+                self.assertEqual(json.loads((out / "summary.json").read_text())["simulated"]["mode"], mode)
+                self.assertEqual(json.loads((out / "none-1/run.json").read_text())["simulated"]["mode"], mode)
+                self.assertEqual(json.loads((out / "experiment.json").read_text())["fluid"], mode == "fluid")
+                # The page's text is made from its data when it is opened.
+                pages[mode] = re.search(r'"simulated":(\{[^}]*\})', (out / "report.html").read_text()).group(1)
+                again = spate("report", str(out))
+                self.assertEqual(again.returncode, 0, again.stdout + again.stderr)
+                self.assertEqual(json.loads((out / "summary.json").read_text())["simulated"]["mode"], mode, "made again")
+            self.assertEqual({mode: json.loads(page)["mode"] for mode, page in pages.items()},
+                             {"exact": "exact", "fluid": "fluid"})
+            scenario = pathlib.Path(folder) / "mmpp.yaml"
+            scenario.write_text((ROOT / "scenarios/demo.yaml").read_text().replace(
+                "{kind: gamma, cv: 0.5}", "{kind: mmpp, states: [{ratio: 0.5, mean_s: 9}, {ratio: 4, mean_s: 1}]}"))
+            self.expect_refusal("simulate", str(scenario), "--strategies", "none", "--fluid",
+                                says=["the fluid mode has no mmpp arrivals", "exactly"])
+
+    def test_faults_of_a_scenario_happen_in_simulated_runs_only(self):
+        faults = "\nfaults:\n  - {kind: crash, at_s: 20, model: resnet50}\n  - {kind: slow_machine, at_s: 30, for_s: 10, speed_ratio: 0.3}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            text = (ROOT / "scenarios/demo.yaml").read_text()
+            runs = {}
+            for name, scenario in (("calm", text), ("broken", text + faults)):
+                (folder / f"{name}.yaml").write_text(scenario)
+                result = spate("simulate", str(folder / f"{name}.yaml"), "--strategies", "none", "--out", str(folder / name))
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                lines = [json.loads(line) for line in (folder / name / "none-1/decisions.jsonl").read_text().splitlines()]
+                runs[name] = [line for line in lines if line.get("detail") == "crashed"]
+            self.assertEqual(runs["calm"], [])
+            self.assertEqual(len({line["replica"] for line in runs["broken"]}), 1, "one replica, as the script says")
+            start = json.loads((folder / "broken/none-1/influx.summary.json").read_text())["start_unix_s"]
+            self.assertAlmostEqual(runs["broken"][0]["unix_s"], start + 20.0, delta=0.5)
+            recorded = json.loads((folder / "broken/none-1/scenario.json").read_text())["faults"]
+            self.assertEqual([f["kind"] for f in recorded], ["crash", "slow_machine"])
+            asked = {name: json.loads((folder / name / "summary.json").read_text())["runs"][0]["models"]["resnet50"]
+                     for name in runs}
+            self.assertLess(asked["broken"]["slo_attainment"], asked["calm"]["slo_attainment"])
+            self.expect_refusal("run", str(folder / "broken.yaml"), "--strategy", "none",
+                                says=["only `spate simulate` can make them"])
+            self.expect_refusal("simulate", str(folder / "calm.yaml"), "--strategies", "none", "--out", str(folder / "broken"),
+                                says=["not empty"])
+            (folder / "wrong.yaml").write_text(text + faults.replace("model: resnet50", "model: other"))
+            self.expect_refusal("simulate", str(folder / "wrong.yaml"), "--strategies", "none",
+                                says=["faults[0].model", "a model of this scenario or demand"])
+
     def test_a_suite_is_run_and_goes_on_where_it_was(self):
         with tempfile.TemporaryDirectory() as folder:
             command = ("suite", "run", "suites/standard.yaml", "--strategies", "none", "horizontal", "--demands", "constant",

@@ -11,6 +11,7 @@
 #include "spate/base/check.h"
 #include "spate/base/config_error.h"
 #include "spate/influx/arrivals.h"
+#include "spate/sim/fault_script.h"
 
 namespace spate::lab {
 namespace {
@@ -260,7 +261,9 @@ Scenario read(const ConfigReader& in, const std::string& stem) {
   }
   if (const auto strategies = in.find("strategies")) out.strategies = read_strategies(*strategies);
   settle_duration(in, out);
-  if (const auto faults = in.find("faults")) out.faults = read_faults(*faults, out);
+  if (const auto faults = in.find("faults")) {
+    out.faults = sim::read_fault_script(*faults, out.duration_s, out.model_names());
+  }
   return out;
 }
 
@@ -271,6 +274,12 @@ const ModelScenario* Scenario::find_model(const std::string& model) const {
     if (m.name == model) return &m;
   }
   return nullptr;
+}
+
+std::vector<std::string> Scenario::model_names() const {
+  std::vector<std::string> out;
+  for (const auto& m : models) out.push_back(m.name);
+  return out;
 }
 
 StrategyChoice Scenario::strategy(const std::string& label) const {

@@ -21,6 +21,7 @@
 #include "spate/influx/profile.h"
 #include "spate/lab/cost.h"
 #include "spate/lab/surge.h"
+#include "spate/sim/world_config.h"
 
 namespace spate::lab {
 
@@ -80,16 +81,6 @@ struct BrokerScenario {
   std::int64_t message_size_limit = 32LL << 20;
 };
 
-// A fault at a given moment; simulated runs only (sim/world_config.h, ScriptedFault).
-struct FaultScenario {
-  std::string kind;  // crash | hang | start_failure | slow_machine | no_readings
-  double at_s = 0.0;
-  double for_s = 0.0;  // slow_machine, no_readings
-  std::string model;   // "" = every model
-  int count = 1;       // crash, hang, start_failure
-  double speed_ratio = 1.0;
-};
-
 // A strategy as the scenario names it: one kind may stand under several labels with different
 // settings, and be compared with itself.
 struct StrategyChoice {
@@ -112,9 +103,11 @@ struct Scenario {
   BrokerScenario broker;
   std::vector<ModelScenario> models;  // in the order of the file
   std::vector<StrategyChoice> strategies;
-  std::vector<FaultScenario> faults;  // in the order of the file
+  // At given moments, in the order of the file; simulated runs only.
+  std::vector<sim::ScriptedFault> faults;
 
   const ModelScenario* find_model(const std::string& model) const;
+  std::vector<std::string> model_names() const;  // in the order of the file
   // The choice under this label; a label that the scenario does not name is taken as a strategy
   // kind with its default settings.
   StrategyChoice strategy(const std::string& label) const;
@@ -125,10 +118,6 @@ struct Scenario {
 Scenario read_scenario(const std::filesystem::path& file);
 Scenario read_scenario_text(const std::string& text, const std::string& name);
 
-// `in` is the list. Throws ConfigError, also for faults of models that are not in `scenario` or
-// outside its measured window.
-std::vector<FaultScenario> read_faults(const ConfigReader& in, const Scenario& scenario);
-nlohmann::json faults_json(const std::vector<FaultScenario>& faults);
 // Throws ConfigError when the scenario has what only a simulated run can do.
 void require_live(const Scenario& scenario);
 

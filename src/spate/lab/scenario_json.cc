@@ -3,6 +3,7 @@
 // The effective scenario as JSON: every setting, defaults included.
 #include "spate/base/check.h"
 #include "spate/lab/scenario.h"
+#include "spate/sim/fault_script.h"
 
 namespace spate::lab {
 namespace {
@@ -98,7 +99,7 @@ Json effective_json(const Scenario& s) {
           {"models", models},
           {"model_order", order},
           {"strategies", strategies},
-          {"faults", faults_json(s.faults)}};
+          {"faults", sim::fault_script_json(s.faults, s.model_names())}};
 }
 
 }  // namespace spate::lab

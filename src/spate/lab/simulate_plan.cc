@@ -114,23 +114,6 @@ scaling::ModelSettings settings_of(const ModelScenario& m) {
   return s;
 }
 
-sim::ScriptedFault fault_of(const FaultScenario& f, const Scenario& scenario) {
-  using Kind = sim::ScriptedFault::Kind;
-  sim::ScriptedFault out;
-  if (f.kind == "hang") out.kind = Kind::Hang;
-  if (f.kind == "start_failure") out.kind = Kind::StartFailure;
-  if (f.kind == "slow_machine") out.kind = Kind::SlowMachine;
-  if (f.kind == "no_readings") out.kind = Kind::NoReadings;
-  out.at_s = f.at_s;
-  out.for_s = f.for_s;
-  out.count = f.count;
-  out.speed_ratio = f.speed_ratio;
-  for (std::size_t i = 0; i < scenario.models.size(); ++i) {
-    if (scenario.models[i].name == f.model) out.model = i;
-  }
-  return out;
-}
-
 // A tenth of the tightest objective, as a part of a second.
 Duration fluid_step_for(const Scenario& scenario) {
   double tightest_ms = 1000.0;
@@ -190,9 +173,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
     world.cores = std::max(0.1, plan.machine_cores - profile.idle_cpus - message_cpus);
     world.more_machines = scenario.machine.more;
   }
-  for (const FaultScenario& fault : scenario.faults) {
-    world.script.push_back(fault_of(fault, scenario));
-  }
+  world.script = scenario.faults;
   sim::check(world);
   plan.effective = effective_json(scenario);
   plan.scenario = std::move(scenario);

@@ -37,6 +37,7 @@ struct Demand {
   double warm_up_s = 0.0;
   double cpu_noise_ratio = 0.0;
   std::vector<SuiteModel> models;
+  std::vector<sim::ScriptedFault> faults;
   nlohmann::json settings;  // everything that its results depend on
 };
 

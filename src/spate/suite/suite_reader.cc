@@ -5,6 +5,7 @@
 #include <map>
 
 #include "spate/base/check.h"
+#include "spate/sim/fault_script.h"
 #include "spate/sim/planned_demand.h"
 #include "spate/sim/world.h"
 #include "spate/suite/suite.h"
@@ -189,7 +190,7 @@ class Reader {
   }
 
   Demand demand(const std::string& name, const ConfigReader& in) {
-    in.allow_only({"what", "duration_s", "cpu_noise_ratio", "models"});
+    in.allow_only({"what", "duration_s", "cpu_noise_ratio", "models", "faults"});
     Demand out;
     out.name = name;
     out.what = in.text_or("what", "");
@@ -217,10 +218,17 @@ class Reader {
       out.models.push_back(std::move(model));
     }
     if (out.models.empty()) models.fail("at least one model");
+    if (const auto faults = in.find("faults")) {
+      out.faults = sim::read_fault_script(*faults, out.duration_s, models.keys());
+    }
     out.settings = {{"models", settings},
                     {"duration_s", out.duration_s},
                     {"warm_up_s", out.warm_up_s},
                     {"cpu_noise_ratio", out.cpu_noise_ratio}};
+    // Cells of demands without faults keep their key.
+    if (!out.faults.empty()) {
+      out.settings["faults"] = sim::fault_script_json(out.faults, models.keys());
+    }
     return out;
   }
 
@@ -254,6 +262,7 @@ sim::WorldConfig world_of(const Demand& demand, std::uint64_t seed) {
   world.duration_s = demand.duration_s;
   world.warm_up_s = demand.warm_up_s;
   world.cpu_noise_ratio = demand.cpu_noise_ratio;
+  world.script = demand.faults;
   double most_cpu = 1.0;
   for (const auto& m : demand.models) {
     world.models.push_back(m.sim);

@@ -39,9 +39,10 @@ TEST(ScenarioFaults, AreReadWithTheirDefaults) {
                     " {kind: slow_machine, at_s: 80, for_s: 5, speed_ratio: 0.5}]"),
       "s.yaml");
   ASSERT_EQ(s.faults.size(), 3U);
-  EXPECT_EQ(s.faults[0].kind, "crash");
-  EXPECT_EQ(s.faults[0].model, "") << "every model";
+  EXPECT_EQ(s.faults[0].kind, sim::ScriptedFault::Kind::Crash);
+  EXPECT_EQ(s.faults[0].model, sim::ScriptedFault::kEveryModel);
   EXPECT_EQ(s.faults[0].count, 1);
+  EXPECT_EQ(s.faults[1].model, 0U);
   EXPECT_EQ(s.faults[1].count, 2);
   EXPECT_EQ(s.faults[2].speed_ratio, 0.5);
   const auto json = effective_json(s)["faults"];
@@ -57,7 +58,7 @@ TEST(ScenarioFaults, AreReadStrictly) {
   EXPECT_THAT(error_of("[{kind: crash, at_s: 101}]"), HasSubstr("[0, 100]"));
   EXPECT_THAT(error_of("[{kind: crash, at_s: 1, for_s: 2}]"), HasSubstr("for_s"));
   EXPECT_THAT(error_of("[{kind: crash, at_s: 1, model: x}]"),
-              HasSubstr("a model of this scenario"));
+              HasSubstr("a model of this scenario or demand"));
   EXPECT_THAT(error_of("[{kind: slow_machine, at_s: 1, for_s: 2}]"), HasSubstr("speed_ratio"));
   EXPECT_THAT(error_of("[{kind: slow_machine, at_s: 1, for_s: 2, speed_ratio: 2}]"),
               HasSubstr("[0.01, 1]"));

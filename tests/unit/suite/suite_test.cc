@@ -117,6 +117,33 @@ TEST_F(SuiteFile, RunsCellsAndGoesOnWhereItStopped) {
   EXPECT_EQ(kept, 0U);
 }
 
+TEST_F(SuiteFile, FaultsOfADemandHappen) {
+  std::string text = kSmall;
+  const std::string calm = "calm: {duration_s: 60, ";
+  text.replace(text.find(calm), calm.size(),
+               calm + "faults: [{kind: slow_machine, at_s: 20, for_s: 30, speed_ratio: 0.2}], ");
+  const Suite plain = read(kSmall);
+  const Suite slowed = read(text);
+  ASSERT_EQ(slowed.demands[0].faults.size(), 1U);
+  EXPECT_EQ(slowed.demands[0].settings["faults"][0]["kind"], "slow_machine");
+  const auto cell = [&](const Suite& suite) {
+    return run_cell(suite, suite.demands[0], suite.strategies[0], 1, registry_);
+  };
+  EXPECT_GT(cell(plain).models[0].attainment, 0.9);
+  EXPECT_LT(cell(slowed).models[0].attainment, 0.7) << "half the window at a fifth of the speed";
+  const auto key = [&](const Suite& suite, std::size_t demand) {
+    return cell_key(suite, suite.demands[demand], suite.strategies[0], 1, "v");
+  };
+  EXPECT_NE(key(plain, 0), key(slowed, 0)) << "a cell without the fault must not be taken for one";
+  EXPECT_EQ(key(plain, 1), key(slowed, 1)) << "other demands' cells are";
+
+  EXPECT_THAT(error(text, "at_s: 20", "at_s: 61"), HasSubstr("faults[0].at_s"));
+  EXPECT_THAT(error(text, "speed_ratio: 0.2", "model: m"), HasSubstr("model"));
+  EXPECT_THAT(error(text, "kind: slow_machine, at_s: 20, for_s: 30, speed_ratio: 0.2",
+                    "kind: crash, at_s: 20, model: other"),
+              HasSubstr("a model of this scenario or demand"));
+}
+
 TEST_F(SuiteFile, BaselinesSeeTheScheduleOfEachDemand) {
   std::string text = kSmall;
   text.replace(text.find("  none: {}"), 10, "  none: {}\n  oracle_boot: {}\n  static_peak: {}");
