@@ -3,9 +3,10 @@
 // How many requests a second one core simulates.
 //
 //   SimServing/<replicas>   the live gateway core with everything on: batches of up to 8,
-//   deadlines,
-//                           least-outstanding dispatch, 0.5 CPU each under CFS quotas, latency
-//                           histograms and the autoscaler's readings; 70 % of what they can do
+//                           deadlines, least-outstanding dispatch, 0.5 CPU each under CFS quotas,
+//                           latency histograms and the autoscaler's readings; 70 % of what they can
+//                           do
+//   SimDiurnal/<replicas>   the same with demand by day and night around that mean
 //   SimQueue/<servers>      a bare M/M/c queue in the same world, for comparison with other
 //                           simulators (scripts/measure sim)
 //
@@ -14,6 +15,7 @@
 #include <benchmark/benchmark.h>
 
 #include <memory>
+#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -74,14 +76,29 @@ void simulate(benchmark::State& state, SimModel model) {
   state.SetItemsProcessed(static_cast<std::int64_t>(simulated));
 }
 
-void SimServing(benchmark::State& state) {
-  const int replicas = static_cast<int>(state.range(0));
+SimModel serving(int replicas) {
   // 10 ms of CPU time at 0.5 CPU: 50 requests a second each, one by one.
   SimModel model = model_of(replicas, 0.5, 0.7 * 50.0 * replicas, measured(1.0));
   model.service.entries.push_back({8, measured(5.0)});
   model.route.max_batch = 8;
   model.deadline = 1s;
   model.slo_latency = 500ms;
+  return model;
+}
+
+void SimServing(benchmark::State& state) {
+  simulate(state, serving(static_cast<int>(state.range(0))));
+}
+
+void SimDiurnal(benchmark::State& state) {
+  SimModel model = serving(static_cast<int>(state.range(0)));
+  const double mean = model.profile->rate(0.0);
+  influx::Piece day;
+  day.length_s = kLongest;
+  day.rate_per_s = mean;
+  day.amplitude_per_s = 0.3 * mean;
+  day.omega = 2.0 * std::numbers::pi / 86'400.0;
+  model.profile = std::make_shared<const influx::Profile>(std::vector<influx::Piece>{day});
   simulate(state, std::move(model));
 }
 
@@ -94,6 +111,7 @@ void SimQueue(benchmark::State& state) {
 }
 
 BENCHMARK(SimServing)->Arg(100)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(SimDiurnal)->Arg(100)->Unit(benchmark::kMillisecond);
 BENCHMARK(SimQueue)->Arg(100)->Arg(10'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace

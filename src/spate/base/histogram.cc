@@ -2,7 +2,6 @@
 #include "spate/base/histogram.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -11,34 +10,12 @@
 
 namespace spate {
 
-std::size_t Histogram::index_of(std::int64_t ns) {
-  const auto v = static_cast<std::uint64_t>(ns);
-  constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
-  if (v < kSub) return static_cast<std::size_t>(v);
-  const int shift = std::bit_width(v) - 1 - kSubBits;  // v >> shift is in [kSub, 2 kSub)
-  return static_cast<std::size_t>((static_cast<std::uint64_t>(shift) << kSubBits) + (v >> shift));
-}
-
 std::int64_t Histogram::upper_end(std::size_t index) {
   constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
   if (index < kSub) return static_cast<std::int64_t>(index);
   const int shift = static_cast<int>(index >> kSubBits) - 1;
   const std::uint64_t mantissa = index - (static_cast<std::uint64_t>(shift) << kSubBits);
   return static_cast<std::int64_t>(((mantissa + 1) << shift) - 1);
-}
-
-void Histogram::record(Duration value, std::uint64_t count) {
-  if (count == 0) return;
-  const Duration positive = std::max(value, Duration{0});
-  const Duration kept = std::min(positive, kMax);
-  if (positive > kMax) overflow_ += count;
-  const std::size_t index = index_of(kept.count());
-  if (index >= buckets_.size()) buckets_.resize(index + 1);
-  buckets_[index] += count;
-  count_ += count;
-  min_ = std::min(min_, positive);
-  max_ = std::max(max_, positive);
-  sum_ns_ += static_cast<double>(positive.count()) * static_cast<double>(count);
 }
 
 void Histogram::merge(const Histogram& other) {

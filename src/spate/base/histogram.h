@@ -10,6 +10,8 @@
 // Threads: one at a time.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
@@ -23,7 +25,19 @@ class Histogram {
   static constexpr int kSubBits = 7;
   static constexpr Duration kMax{(std::int64_t{1} << 42) - 1};
 
-  void record(Duration value, std::uint64_t count = 1);
+  void record(Duration value, std::uint64_t count = 1) {
+    if (count == 0) return;
+    const Duration positive = std::max(value, Duration{0});
+    const Duration kept = std::min(positive, kMax);
+    if (positive > kMax) overflow_ += count;
+    const std::size_t index = index_of(kept.count());
+    if (index >= buckets_.size()) buckets_.resize(index + 1);
+    buckets_[index] += count;
+    count_ += count;
+    min_ = std::min(min_, positive);
+    max_ = std::max(max_, positive);
+    sum_ns_ += static_cast<double>(positive.count()) * static_cast<double>(count);
+  }
   void merge(const Histogram& other);
   // What was recorded since `earlier`, an earlier copy of this histogram. Its min() and max()
   // are bucket ends. Values that `earlier` has and this one lacks count as none.
@@ -50,7 +64,13 @@ class Histogram {
   static Histogram from_json(const nlohmann::json& json);  // throws ConfigError
 
  private:
-  static std::size_t index_of(std::int64_t ns);
+  static std::size_t index_of(std::int64_t ns) {
+    const auto v = static_cast<std::uint64_t>(ns);
+    constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
+    if (v < kSub) return static_cast<std::size_t>(v);
+    const int shift = std::bit_width(v) - 1 - kSubBits;  // v >> shift is in [kSub, 2 kSub)
+    return static_cast<std::size_t>((static_cast<std::uint64_t>(shift) << kSubBits) + (v >> shift));
+  }
   static std::int64_t upper_end(std::size_t index);
 
   std::vector<std::uint64_t> buckets_;  // grown to the largest index used

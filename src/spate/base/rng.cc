@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/base/rng.h"
 
-#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -34,23 +33,6 @@ Rng::Rng(std::uint64_t seed, std::string_view stream, std::uint64_t run) {
   for (auto& word : state_) word = splitmix64(x);
 }
 
-std::uint64_t Rng::next() {
-  auto& s = state_;
-  const std::uint64_t result = std::rotl(s[0] + s[3], 23) + s[0];
-  const std::uint64_t t = s[1] << 17;
-  s[2] ^= s[0];
-  s[3] ^= s[1];
-  s[1] ^= s[2];
-  s[0] ^= s[3];
-  s[2] ^= t;
-  s[3] = std::rotl(s[3], 45);
-  return result;
-}
-
-double Rng::uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
-
-double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
-
 std::uint64_t Rng::below(std::uint64_t n) {
   SPATE_CHECK(n > 0, "below() needs a positive bound");
   const std::uint64_t reject_from = -n % n;  // 2^64 mod n
@@ -59,8 +41,6 @@ std::uint64_t Rng::below(std::uint64_t n) {
     if (x >= reject_from) return x % n;
   }
 }
-
-double Rng::exponential() { return -std::log1p(-uniform()); }
 
 double Rng::normal() {
   if (has_spare_) {

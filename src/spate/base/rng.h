@@ -8,6 +8,8 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <string_view>
 
@@ -20,13 +22,24 @@ class Rng {
   explicit Rng(std::uint64_t seed, std::string_view stream = "", std::uint64_t run = 0);
 
   // xoshiro256++ (Blackman and Vigna, 2019), seeded through splitmix64.
-  std::uint64_t next();
+  std::uint64_t next() {
+    auto& s = state_;
+    const std::uint64_t result = std::rotl(s[0] + s[3], 23) + s[0];
+    const std::uint64_t t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = std::rotl(s[3], 45);
+    return result;
+  }
 
-  double uniform();                         // [0, 1), 53 bits
-  double uniform(double low, double high);  // [low, high)
-  std::uint64_t below(std::uint64_t n);     // [0, n), unbiased. Requires n > 0.
-  double exponential();                     // mean 1
-  double normal();                          // mean 0, variance 1 (Marsaglia polar method)
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }  // [0, 1), 53 bits
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }  // [low, high)
+  std::uint64_t below(std::uint64_t n);                     // [0, n), unbiased. Requires n > 0.
+  double exponential() { return -std::log1p(-uniform()); }  // mean 1
+  double normal();  // mean 0, variance 1 (Marsaglia polar method)
   // Mean shape * 1, by Marsaglia and Tsang (2000). Requires shape > 0.
   double gamma(double shape);
   std::uint64_t poisson(double mean);  // Requires mean >= 0.

@@ -114,7 +114,7 @@ AnswerStatus Route::finish(WorkerId worker_id, BatchId batch_id, const RequestAn
   const std::uint32_t batch_slot = batches_.find(batch_id);
   if (slot == kNil || batch_slot == kNil) return AnswerStatus::Invalid;
   Worker& worker = workers_[slot];
-  const Batch batch = batches_[batch_slot];
+  const Batch& batch = batches_[batch_slot];
   if (batch.worker != slot) return AnswerStatus::Invalid;
   if (answers != nullptr && count != batch.count) return AnswerStatus::Invalid;
 

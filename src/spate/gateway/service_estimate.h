@@ -29,9 +29,10 @@ class ServiceEstimate {
   // A batch of `items` was answered `latency` after it was sent and `busy` after that or after
   // the worker's previous answer, whichever was later. `cpus` is the worker's limit.
   void observe(Duration latency, Duration busy, std::uint32_t items, double cpus) {
-    if (answers_ < 8) ++answers_;
-    const double gain = 1.0 / static_cast<double>(answers_);
-    const double cost = ns(busy) * cpus / static_cast<double>(items);
+    if (answers_ < 8) gain_ = 1.0 / static_cast<double>(++answers_);
+    const double gain = gain_;
+    double cost = ns(busy) * cpus;
+    if (items > 1) cost /= static_cast<double>(items);  // a division is dear
     cost_ns_ += gain * (cost - cost_ns_);
     const double scaled = ns(latency) * std::min(cpus, 1.0);
     if (latency_ns_ == 0.0) {
@@ -59,6 +60,7 @@ class ServiceEstimate {
   double cost_ns_ = 0.0;
   double latency_ns_ = 0.0;
   double deviation_ns_ = 0.0;
+  double gain_ = 1.0;  // 1 / answers_
   std::uint32_t answers_ = 0;
 };
 

@@ -29,6 +29,8 @@ double Piece::mass(double u) const {
 double Piece::when(double wanted) const {
   if (wanted <= 0.0) return 0.0;
   if (amplitude_per_s == 0.0) {
+    // The same as below for a slope of 0, to the last bit, without its root.
+    if (slope_per_s2 == 0.0 && rate_per_s > 0.0) return std::min(wanted / rate_per_s, length_s);
     // Root of slope/2 u^2 + rate u = wanted in the form that does not cancel.
     const double root =
         std::sqrt(std::max(0.0, rate_per_s * rate_per_s + 2.0 * slope_per_s2 * wanted));
@@ -128,7 +130,9 @@ double ProfileCursor::advance(double requests) {
   }
   if (index_ == placed.size()) return std::numeric_limits<double>::infinity();
   const auto& p = placed[index_];
-  return p.from_s + p.piece.when(offset_);
+  const double u =
+      p.piece.amplitude_per_s == 0.0 ? p.piece.when(offset_) : sine_.when(p.piece, offset_);
+  return p.from_s + u;
 }
 
 double ProfileCursor::until(double t_s) const {

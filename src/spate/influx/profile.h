@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "spate/base/config_reader.h"
+#include "spate/influx/sine_walk.h"
 
 namespace spate::influx {
 
@@ -113,6 +114,7 @@ class ProfileCursor {
   const Profile* profile_;
   std::size_t index_ = 0;
   double offset_ = 0.0;  // requests since the start of piece index_
+  SineWalk sine_;
 };
 
 struct ProfileContext {

@@ -33,7 +33,7 @@ std::optional<Duration> ArrivalTimes::next() {
   first_ = false;
   const double at_s = modulation_ ? modulation_->advance(cursor_, gap, rng_) : cursor_.advance(gap);
   if (!(at_s < profile_->duration_s())) return std::nullopt;
-  const Duration at{static_cast<std::int64_t>(std::floor(at_s * 1e9))};
+  const Duration at{static_cast<std::int64_t>(at_s * 1e9)};
   if (at >= end_) return std::nullopt;
   return at;
 }

@@ -45,6 +45,7 @@ ReplicaView Fleet::view(const Replica& replica) const {
 
 std::vector<ReplicaView> Fleet::views() const {
   std::vector<ReplicaView> out;
+  out.reserve(replicas_.size());
   for (const auto& replica : replicas_) out.push_back(view(replica));
   return out;
 }

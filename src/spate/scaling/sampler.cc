@@ -188,7 +188,20 @@ struct ModelTrack {
   Counter arrived, answered, refused, answers, service;
   std::array<Channel, kSignals> channels;
   std::vector<SpecTrack> specs;
-  std::map<std::string, ReplicaTrack, std::less<>> replicas;
+  using Replicas = std::map<std::string, ReplicaTrack, std::less<>>;
+  Replicas replicas;
+  // In the order of the last reading, which is mostly the next one's too: no search. Empty once one
+  // of them is gone.
+  std::vector<Replicas::value_type*> order;
+
+  // The track of `id`, which is number `place` of a reading; whether it is a new one.
+  std::pair<ReplicaTrack*, bool> track_of(const std::string& id, std::size_t place) {
+    if (place < order.size() && order[place]->first == id) return {&order[place]->second, false};
+    const auto [it, added] = replicas.try_emplace(id);
+    order.resize(std::max(order.size(), place + 1), &*it);
+    order[place] = &*it;
+    return {&it->second, added};
+  }
 
   void update(TimePoint now, const RawModel& raw) {
     const double dt = begun ? to_seconds(now - at) : 0.0;
@@ -332,9 +345,10 @@ void Sampler::read(TimePoint at, std::string_view name, const RawModel& raw) {
       if (raw.latency != nullptr) track.latency_before = *raw.latency;
     }
   }
-  for (const auto& replica : raw.replicas) {
-    const auto [it, added] = model.replicas.try_emplace(replica.id);
-    ReplicaTrack& track = it->second;
+  for (std::size_t i = 0; i < raw.replicas.size(); ++i) {
+    const RawReplica& replica = raw.replicas[i];
+    const auto [found_track, added] = model.track_of(replica.id, i);
+    ReplicaTrack& track = *found_track;
     if (added) {
       track.at = at;
       track.series.resize(state_->specs.size());
@@ -358,7 +372,9 @@ void Sampler::forget(std::string_view model, std::string_view replica) {
   const auto found = state_->models.find(model);
   if (found == state_->models.end()) return;
   const auto it = found->second.replicas.find(replica);
-  if (it != found->second.replicas.end()) found->second.replicas.erase(it);
+  if (it == found->second.replicas.end()) return;
+  found->second.order.clear();
+  found->second.replicas.erase(it);
 }
 
 MetricView Sampler::view(std::string_view name, std::size_t metric, TimePoint now) const {

@@ -7,34 +7,13 @@
 namespace spate::sim {
 namespace {
 
-std::int64_t up(double ns) { return static_cast<std::int64_t>(std::ceil(ns)); }
+// Rounded up. std::ceil is a call of the library where the processor's own may not be assumed.
+std::int64_t up(double ns) {
+  const auto whole = static_cast<std::int64_t>(ns);
+  return whole + (static_cast<double>(whole) < ns ? 1 : 0);
+}
 
 }  // namespace
-
-// A new period begins at `to`.
-void CpuGroup::roll(std::int64_t to) {
-  period_start_ = to;
-  used_ = 0.0;
-  counted_ = throttle_counted_ = false;
-}
-
-// Within one period, from at_ until `until`.
-void CpuGroup::step(std::int64_t until) {
-  if (until <= at_) return;
-  const double wanted = rate_ * static_cast<double>(until - at_);
-  const double got = std::min(wanted, std::max(0.0, quota_ - used_));
-  used_ += got;
-  if (!counted_) {
-    counted_ = true;
-    ++periods_;
-  }
-  if (wanted > got + kDust && !throttle_counted_) {
-    throttle_counted_ = true;
-    ++throttled_;
-  }
-  consume(got);
-  at_ = until;
-}
 
 void CpuGroup::advance_limited(std::int64_t now) {
   // Periods that went by while nothing ran.
@@ -43,7 +22,7 @@ void CpuGroup::advance_limited(std::int64_t now) {
     step(now);
     return;
   }
-  step(period_start_ + period_);
+  step(period_start_ + period_);  // at_ lies before it, see start_now()
   roll(at_);
   if (const std::int64_t whole = (now - at_) / period_; whole > 0) {
     const double wanted = rate_ * static_cast<double>(period_);
@@ -53,7 +32,7 @@ void CpuGroup::advance_limited(std::int64_t now) {
     at_ += whole * period_;
     roll(at_);
   }
-  step(now);
+  if (now > at_) step(now);
 }
 
 std::int64_t CpuGroup::when(double target) const {

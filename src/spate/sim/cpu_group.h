@@ -15,6 +15,7 @@
 // Threads: one at a time. Plain arithmetic, no allocation.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -50,11 +51,17 @@ class CpuGroup {
     if (rate_ > 0.0) {
       if (quota_ <= 0.0) {
         consume(rate_ * static_cast<double>(now - at_));
+      } else if (now < period_start_ + period_) {
+        step(now);
       } else {
         advance_limited(now);
       }
+      at_ = now;
+      return;
     }
     at_ = now;
+    // Periods that go by while nothing runs.
+    if (quota_ > 0.0 && now >= period_start_ + period_) roll(start_now());
   }
 
   double v() const { return v_; }                     // ns of CPU time per running thread
@@ -74,15 +81,36 @@ class CpuGroup {
 
   void consume(double cpu) {
     cpu_ += cpu;
-    v_ += cpu / threads_;
+    v_ += threads_ == 1.0 ? cpu : cpu / threads_;  // a division is dear
+  }
+  // Within one period, from at_ until `until`, which is later.
+  void step(std::int64_t until) {
+    const double wanted = rate_ * static_cast<double>(until - at_);
+    const double got = std::min(wanted, std::max(0.0, quota_ - used_));
+    used_ += got;
+    if (!counted_) {
+      counted_ = true;
+      ++periods_;
+    }
+    if (wanted > got + kDust && !throttle_counted_) {
+      throttle_counted_ = true;
+      ++throttled_;
+    }
+    consume(got);
+    at_ = until;
   }
   void advance_limited(std::int64_t now);
-  void step(std::int64_t until);
-  void roll(std::int64_t to);
+  // A new period begins at `to`.
+  void roll(std::int64_t to) {
+    period_start_ = to;
+    used_ = 0.0;
+    counted_ = throttle_counted_ = false;
+  }
   double room_now() const { return at_ >= period_start_ + period_ ? quota_ : quota_ - used_; }
   // The start of the period that `at_` lies in.
   std::int64_t start_now() const {
     if (at_ < period_start_ + period_) return period_start_;
+    if (at_ < period_start_ + 2 * period_) return period_start_ + period_;  // a division is dear
     return period_start_ + (at_ - period_start_) / period_ * period_;
   }
 

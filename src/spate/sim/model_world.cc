@@ -173,8 +173,11 @@ const scaling::RawModel& ModelWorld::read(const scaling::ModelStatus& status) {
     return raw_;
   }
   const double noise = world_.config_.cpu_noise_ratio;
-  for (const auto& view : status.replicas) {
-    const std::uint32_t slot = find(view.id);
+  for (std::size_t i = 0; i < status.replicas.size(); ++i) {
+    const auto& view = status.replicas[i];
+    // Mostly both are in order of creation: no search.
+    const bool same = i < live_.size() && cold_[live_[i]].replica == view.id;
+    const std::uint32_t slot = same ? live_[i] : find(view.id);
     if (slot == gateway::kNil) continue;
     Worker& worker = workers_[slot];
     Cold& cold = cold_[slot];

@@ -2,7 +2,6 @@
 #include "spate/sim/recorder.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace spate::sim {
@@ -18,22 +17,6 @@ std::uint64_t Tally::lost() const {
   std::uint64_t known = 0;
   for (const auto count : ended) known += count;
   return planned - known;
-}
-
-void SecondLatency::record(Duration value, std::uint32_t count) {
-  constexpr std::uint64_t kMost = (std::uint64_t{1} << kLargestBit) - 1;
-  constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
-  const auto ns =
-      value.count() <= 0 ? 0 : std::min(static_cast<std::uint64_t>(value.count()), kMost);
-  std::size_t index = static_cast<std::size_t>(ns);
-  if (ns >= kSub) {
-    const int shift = std::bit_width(ns) - 1 - kSubBits;
-    index =
-        static_cast<std::size_t>((static_cast<std::uint64_t>(shift) << kSubBits) + (ns >> shift));
-  }
-  buckets_[index] += count;
-  used_ = std::max(used_, index + 1);
-  count_ += count;
 }
 
 double SecondLatency::middle_ns(std::size_t index) {

@@ -7,7 +7,9 @@
 // Threads: one at a time. No allocation per request once the histograms have grown.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -57,7 +59,19 @@ struct Bin {
 // Histogram's, but 32 to a power of two (a quantile is within 1.6 %), of fixed size.
 class SecondLatency {
  public:
-  void record(Duration value, std::uint32_t count = 1);
+  void record(Duration value, std::uint32_t count = 1) {
+    constexpr std::int64_t kMost = (std::int64_t{1} << kLargestBit) - 1;
+    constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
+    const auto ns = static_cast<std::uint64_t>(std::clamp<std::int64_t>(value.count(), 0, kMost));
+    std::size_t index = static_cast<std::size_t>(ns);
+    if (ns >= kSub) {
+      const int shift = std::bit_width(ns) - 1 - kSubBits;
+      index = (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(ns >> shift);
+    }
+    buckets_[index] += count;
+    used_ = std::max(used_, index + 1);
+    count_ += count;
+  }
   std::uint64_t count() const { return count_; }
   double quantile_ms(double q) const;  // the middle of its bucket; 0 when empty
   void reset();

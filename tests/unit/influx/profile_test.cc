@@ -187,6 +187,33 @@ TEST(Profile, CursorAgreesWithInverse) {
   EXPECT_EQ(cursor.advance(0.0), std::numeric_limits<double>::infinity());
 }
 
+// The cursor searches from where it was; inverse() from nothing.
+TEST(Profile, CursorIsExactAlongADayOfAMillionRequestsASecond) {
+  for (const char* yaml : {"{kind: diurnal, trough_per_s: 0, peak_per_s: 20, peak_at_s: 50400}",
+                           "{kind: diurnal, trough_per_s: 200000, peak_per_s: 1800000}",
+                           "{kind: sine, mean_per_s: 3, amplitude_per_s: 3, period_s: 2}"}) {
+    const Profile p = profile(yaml, 2 * 86400.0);
+    ProfileCursor cursor(p);
+    double n = 0.0;
+    double last = 0.0;
+    // A stretch of small steps, then a large one: both paths, and back.
+    for (int stretch = 0; stretch < 40; ++stretch) {
+      for (int i = 0; i < 50; ++i) {
+        const double gap = i == 49 ? p.total() / 41.0 : 0.25 * (1 + i % 7);
+        n += gap;
+        const double t = cursor.advance(gap);
+        // Where the rate is near 0 the time is not sharp, the number of requests is.
+        EXPECT_NEAR(p.cumulative(t), n, 2e-15 * p.total() + 1e-9) << yaml << " at " << n;
+        if (p.rate(t) > 1.0) {
+          EXPECT_NEAR(t, p.inverse(n), 1e-9 + 2e-15 * p.total() / p.rate(t)) << yaml << " at " << n;
+        }
+        EXPECT_GE(t, last);
+        last = t;
+      }
+    }
+  }
+}
+
 TEST(Profile, RatesInUnitsOfCapacityNeedTheScale) {
   const std::string yaml = "{kind: steps, steps: [{for_s: 5, rate: 0.5}, {for_s: 5, rate: 2.5}]}";
   const Profile p = profile(yaml, 10.0, 4.0);
