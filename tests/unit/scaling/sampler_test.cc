@@ -261,6 +261,33 @@ TEST(Sampler, ReplicasComeGoAndAreForgotten) {
   EXPECT_EQ(sampler.readings_held(), 0U);
 }
 
+// Replicas keep their own readings in whatever order and number they come.
+TEST(Sampler, TheOrderOfReplicasIsTheirsToChange) {
+  Sampler sampler({spec(Signal::CpuUsage, seconds(1), seconds(1))}, {"m"}, kStart);
+  const auto read = [&](int second, const std::vector<std::string>& ids) {
+    RawModel raw;
+    for (const std::string& id : ids) {
+      const double cpus = id == "a" ? 0.1 : (id == "b" ? 0.2 : 0.3);
+      raw.replicas.push_back({.id = id, .cpu_seconds = cpus * second, .cpu_limit = 1.0});
+    }
+    sampler.read(kStart + seconds(second), "m", raw);
+  };
+  const std::vector<std::vector<std::string>> orders{{"a", "b", "c"}, {"c", "a", "b"}, {"b", "c"},
+                                                     {"c", "b"},      {"a", "b", "c"}, {"b", "a"}};
+  int second = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (const auto& ids : orders) {
+      read(++second, ids);
+      for (const auto& replica : sampler.view("m", 0, kStart + seconds(second)).replicas) {
+        const double cpus = replica.replica == "a" ? 0.1 : (replica.replica == "b" ? 0.2 : 0.3);
+        EXPECT_NEAR(replica.value, cpus, 1e-9) << replica.replica << " at " << second;
+      }
+    }
+    sampler.forget("m", "b");
+    read(++second, {"c", "a"});
+  }
+}
+
 TEST(Sampler, MemoryIsBoundedByWindowAndHistory) {
   MetricSpec long_history = spec(Signal::ArrivalRate, seconds(1), seconds(5));
   long_history.history = seconds(60);
