@@ -8,6 +8,7 @@
 
 #include "spate/base/html.h"
 #include "spate/suite/league.h"
+#include "spate/suite/scatter.h"
 
 namespace spate::suite {
 namespace {
@@ -21,8 +22,9 @@ h1{font-size:1.6rem;margin:0}h2{margin:2.2rem 0 .4rem;font-size:1.2rem}p{max-wid
 th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{color:var(--dim);font-weight:600;background:var(--soft)}th.l,td.l{text-align:left}
 .good{color:var(--good)}.bad{color:var(--bad)}details{border-top:1px solid var(--line);padding:.5rem 0}
-summary{cursor:pointer;font-weight:600}svg{max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}
-svg .axis{stroke:var(--line)}svg .dim{fill:var(--dim)}
+summary{cursor:pointer;font-weight:600}svg{height:auto}svg text{fill:var(--ink);font-size:12px}
+svg .axis{stroke:var(--line)}svg .dim{fill:var(--dim)}svg .bound{stroke:var(--dim);stroke-width:2}svg .lead{stroke:var(--dim)}
+.plot{min-width:46rem;max-width:none;width:100%}
 )";
 
 std::string percent(double ratio) { return fmt::format("{:.2f} %", 100.0 * ratio); }
@@ -31,67 +33,6 @@ std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (const auto& n : names) out += (out.empty() ? "" : ", ") + html_escaped(n);
   return out;
-}
-
-struct Dot {
-  std::string name;
-  double cost;      // >= 1, over the lower bound
-  double attained;  // ratio
-  bool front;
-};
-
-// Cost over the bound (log scale) against the share of misses (log scale, best on top).
-std::string scatter(const std::vector<Dot>& dots) {
-  constexpr double kWidth = 900.0;
-  constexpr double kHeight = 380.0;
-  constexpr double kLeft = 70.0;
-  constexpr double kBottom = 45.0;
-  constexpr double kLeastMiss = 1e-4;
-  double most_cost = 1.5;
-  double most_miss = 0.02;
-  for (const auto& d : dots) {
-    most_cost = std::max(most_cost, d.cost * 1.15);
-    most_miss = std::max(most_miss, 1.0 - d.attained);
-  }
-  const auto x = [&](double cost) {
-    return kLeft + (kWidth - kLeft - 130.0) * std::log(std::max(1.0, cost)) / std::log(most_cost);
-  };
-  const auto y = [&](double attained) {
-    const double miss = std::clamp(1.0 - attained, kLeastMiss, most_miss);
-    return 15.0 + (kHeight - kBottom - 15.0) * std::log(miss / kLeastMiss) /
-                      std::log(most_miss / kLeastMiss);
-  };
-  std::string out = fmt::format(
-      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"cost against requests in time\">",
-      kWidth, kHeight);
-  for (const double cost : {1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0}) {
-    if (cost > most_cost) continue;
-    out += fmt::format(
-        "<line class=\"axis\" x1=\"{0:.0f}\" x2=\"{0:.0f}\" y1=\"10\" y2=\"{1}\"/><text "
-        "class=\"dim\" "
-        "x=\"{0:.0f}\" y=\"{2}\" text-anchor=\"middle\">{3:g}×</text>",
-        x(cost), kHeight - kBottom, kHeight - kBottom + 18.0, cost);
-  }
-  for (const double miss : {0.0001, 0.001, 0.01, 0.05, 0.2, 0.5}) {
-    if (miss > most_miss) continue;
-    out += fmt::format(
-        "<line class=\"axis\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.0f}\" y2=\"{2:.0f}\"/><text "
-        "class=\"dim\" x=\"{3}\" y=\"{4:.0f}\" text-anchor=\"end\">{5:g} %</text>",
-        kLeft, kWidth - 130.0, y(1.0 - miss), kLeft - 8.0, y(1.0 - miss) + 4.0,
-        100.0 * (1.0 - miss));
-  }
-  out += fmt::format(
-      "<text class=\"dim\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">cost over the lower "
-      "bound</text>",
-      0.5 * (kLeft + kWidth - 130.0), kHeight - 6.0);
-  for (const auto& d : dots) {
-    out += fmt::format(
-        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"var(--{})\"/><text x=\"{:.1f}\" "
-        "y=\"{:.1f}\">{}</text>",
-        x(d.cost), y(d.attained), d.front ? "mark" : "other", x(d.cost) + 9.0, y(d.attained) + 4.0,
-        html_escaped(d.name));
-  }
-  return out + "</svg>";
 }
 
 std::string standings_table(const Suite& suite, const League& league) {
