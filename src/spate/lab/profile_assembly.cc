@@ -20,7 +20,12 @@ constexpr int kPredicted = 4000;    // calls
 constexpr Duration kFollowFrom = std::chrono::milliseconds(-600);
 constexpr Duration kFollowSettled = std::chrono::milliseconds(300);
 constexpr Duration kFollowLongest = std::chrono::milliseconds(500);
-constexpr double kFollowLeast = 0.2;  // CPUs between the two rates
+constexpr double kFollowLeast = 0.2;     // CPUs between the two rates
+constexpr double kCheckTolerance = 0.1;  // of the measured mean; quiet machines stay below 0.02
+constexpr double kCheckedFromMs = 5.0;
+// Rests of twice this were measured (profile_measure.cc); what is longer than this is nearer to
+// them than to calls without a rest.
+constexpr double kRestedFromMs = 10.0;
 
 double mean_ms(const std::vector<Duration>& values) {
   double sum = 0.0;
@@ -91,6 +96,24 @@ Json check_json(const CallSamples& s, const sim::ServiceLaws& laws, const Profil
   return out;
 }
 
+// Calls under a limit that the simulator does not reproduce: the machine was disturbed while they
+// were measured, or is not as the simulator takes it. Quicker calls are left out: what they take
+// is mostly waking up, which their CPU time does not tell.
+void warn_of_checks(const std::string& model, const Json& checks, std::vector<std::string>& out) {
+  for (const Json& check : checks) {
+    if (!check.contains("predicted")) continue;
+    const double seen = check["measured"]["mean_ms"].get<double>();
+    const double error = check["mean_error_ratio"].get<double>();
+    if (seen < kCheckedFromMs || std::abs(error) <= kCheckTolerance) continue;
+    out.push_back(
+        fmt::format("{} at {:g} CPU: {:.4g} ms measured, {:.4g} simulated ({:+.1f} %): "
+                    "the machine was disturbed, or differs from what is simulated; "
+                    "measure again",
+                    model, check["cpus"].get<double>(), seen,
+                    check["predicted"]["mean_ms"].get<double>(), 100.0 * error));
+  }
+}
+
 // `busy`: loading is the CPU time it took, as the simulator lets it compete for CPUs; on an idle
 // machine it is the time that passed, reading included.
 Json start_json(const std::vector<StartSample>& starts, bool busy) {
@@ -118,16 +141,20 @@ Json start_measured(const std::vector<StartSample>& starts) {
 
 Json model_json(const ModelSamples& m, const ProfileSamples& all) {
   SPATE_CHECK(!m.calls.empty() && !m.idle.empty(), "calls and starts of a model");
-  Json out{{"variant", m.variant}, {"memory_bytes", std::round(m.memory_bytes)}};
+  Json out{{"variant", m.variant}, {"memory_bytes", Json::object()}};
   Json counts = Json::object(), wall = Json::object();
   for (const CallSamples& s : m.calls) {
     const std::string batch = std::to_string(s.batch);
     out["call_cpu"][batch] = law_json(cpu_of(s));
+    out["memory_bytes"][batch] = std::round(s.memory_bytes);
     counts[batch] = s.calls.size();
     wall[batch] = rounded(mean_ms(column(s.calls, [](const auto& c) { return c.service; })));
   }
   for (const CallSamples& s : m.threads) {
     out["call_cpu_threads"][std::to_string(s.batch)] = law_json(thread_time_of(s));
+  }
+  if (!m.rested.calls.empty()) {
+    out["call_cpu_rested"] = {{"after_ms", kRestedFromMs}, {"law", law_json(cpu_of(m.rested))}};
   }
   out["start"] = start_json(m.idle, false);
   if (!m.busy.empty()) out["start_busy"] = start_json(m.busy, true);
@@ -191,24 +218,38 @@ Json control_json(const ProfileSamples& all) {
             {"decision_to_process_p50_ms", rounded(quantile_ms(t.decision_to_process, 0.5))}}}};
 }
 
+// A share of what a latency has beyond a call of so long, as a law of `steps` + 1 quantiles.
+Json beyond_json(const Histogram& latency, double call_ms, double share, int steps) {
+  const auto beyond = [&](double ms) { return rounded(share * std::max(0.0, ms - call_ms)); };
+  Json points = Json::array();
+  for (int i = 0; i <= steps; ++i) {
+    points.push_back(beyond(to_ms(latency.quantile(i / static_cast<double>(steps)))));
+  }
+  return {{"mean_ms", beyond(latency.mean_s() * 1e3)}, {"quantiles_ms", points}};
+}
+
 Json transport_json(const ProfileSamples& all) {
   const TransportSamples& t = all.transport;
   double call_ms = 0.0;
+  double rested_ms = 0.0;  // the loaded runs' requests come 10 ms after each other and more
   for (const ModelSamples& m : all.models) {
-    if (m.name == t.model) call_ms = mean_ms(cpu_of(m.calls.front()));
+    if (m.name != t.model) continue;
+    call_ms = mean_ms(cpu_of(m.calls.front()));
+    rested_ms = m.rested.calls.empty() ? call_ms : mean_ms(cpu_of(m.rested));
   }
   // All that a request's latency has beyond the call, a half each way.
-  const auto half = [&](double latency_ms) {
-    return rounded(0.5 * std::max(0.0, latency_ms - call_ms));
-  };
-  Json law{{"mean_ms", half(t.latency.mean_s() * 1e3)}};
-  Json points = Json::array();
-  for (int i = 0; i <= 20; ++i) points.push_back(half(to_ms(t.latency.quantile(i / 20.0))));
-  law["quantiles_ms"] = points;
+  const Json law = beyond_json(t.latency, call_ms, 0.5, 20);
+  Json by_load = Json::array();
+  for (const auto& at : t.loaded) {
+    by_load.push_back({{"busy_ratio", at.busy_ratio},
+                       {"requests", at.latency.count()},
+                       {"law", beyond_json(at.latency, rested_ms, 1.0, 200)}});
+  }
   const double rates = t.high_per_s - t.low_per_s;
   const double slope = rates > 0.0 ? std::max(0.0, t.high_cpus - t.low_cpus) / rates : 0.0;
   return {{"to_gateway", law},
           {"from_gateway", law},
+          {"by_load", by_load},
           {"message_cpu_ms", rounded(slope * 1e3)},
           {"idle_cpus", rounded(std::max(0.0, t.low_cpus - slope * t.low_per_s))},
           {"measured",
@@ -274,7 +315,12 @@ Json assemble_profile(const ProfileSamples& samples) {
            {"limits", limits_json(samples)},
            {"transport", transport_json(samples)}};
   if (Json control = control_json(samples); !control.is_null()) out["control"] = control;
-  for (const ModelSamples& m : samples.models) out["models"][m.name] = model_json(m, samples);
+  std::vector<std::string> warnings = samples.warnings;
+  for (const ModelSamples& m : samples.models) {
+    const Json& model = out["models"][m.name] = model_json(m, samples);
+    warn_of_checks(m.name, model["checks"], warnings);
+  }
+  out["warnings"] = warnings;  // in its place, above
   return out;
 }
 

@@ -28,6 +28,8 @@ constexpr double kHighCpus = 0.9;
 constexpr Duration kTraceEvery = std::chrono::milliseconds(2);
 constexpr Duration kTraceBefore = std::chrono::milliseconds(700);
 constexpr Duration kTraceAfter = std::chrono::milliseconds(1000);
+// Longer than what keeps caches warm, and no longer than between requests that matter.
+constexpr Duration kRest = std::chrono::milliseconds(20);
 constexpr Duration kAnswerLimit = std::chrono::seconds(60);
 
 struct Bench {
@@ -38,12 +40,7 @@ struct Bench {
   const ProfileOptions& options;
 
   Result<BenchWorker*> start(const char* mode, double cpus) const {
-    scaling::ReplicaSpec spec;
-    spec.model = model.name;
-    spec.model_path = std::filesystem::absolute(model.model).string();
-    spec.cpu_request = spec.cpu_limit = cpus;
-    spec.mode = mode;
-    return bench.start(spec, samples);
+    return bench.start(bench_spec(model, mode, cpus), samples);
   }
 };
 
@@ -66,7 +63,7 @@ Result<CallSamples> take_calls(const Bench& b, BenchWorker& worker, int batch, d
 }
 
 Status measure_batches(const Bench& b, const char* mode, double cpus, int threads,
-                       std::vector<CallSamples>& out, double* memory_bytes) {
+                       std::vector<CallSamples>& out) {
   const auto started = b.start(mode, cpus);
   if (!started) return started.error();
   BenchWorker& worker = **started;
@@ -77,10 +74,8 @@ Status measure_batches(const Bench& b, const char* mode, double cpus, int thread
     auto calls = take_calls(b, worker, batch, cpus, threads);
     if (!calls) return calls.error();
     out.push_back(std::move(calls).value());
-  }
-  if (memory_bytes != nullptr) {
     const auto memory = adapters::read_memory(static_cast<pid_t>(worker.pid));
-    if (memory) *memory_bytes = static_cast<double>(memory->resident_bytes);
+    if (memory) out.back().memory_bytes = static_cast<double>(memory->resident_bytes);
   }
   b.bench.stop(worker);
   return ok();
@@ -97,6 +92,21 @@ Status measure_checks(const Bench& b, std::vector<CallSamples>& out) {
     if (!calls) return calls.error();
     out.push_back(std::move(calls).value());
   }
+  b.bench.stop(worker);
+  return ok();
+}
+
+Status measure_rested(const Bench& b, CallSamples& out) {
+  const auto started = b.start("throughput", 1.0 + kBeyond);
+  if (!started) return started.error();
+  BenchWorker& worker = **started;
+  b.options.say(fmt::format("{}: single requests after a rest", b.model.name));
+  for (std::size_t i = 0; i < kLeastCalls; ++i) {
+    (void)b.loop.run_until([&] { return worker.broken(); }, kRest);
+    b.bench.send_one(worker);
+    if (const Status s = b.bench.collect(worker, i + 1, Duration{0}, kAnswerLimit); !s) return s;
+  }
+  out = {1, 1.0 + kBeyond, 1, worker.calls};
   b.bench.stop(worker);
   return ok();
 }
@@ -144,6 +154,15 @@ Status measure_busy_starts(const Bench& b, int cores, ModelSamples& out) {
 
 }  // namespace
 
+scaling::ReplicaSpec bench_spec(const ModelScenario& model, const char* mode, double cpus) {
+  scaling::ReplicaSpec spec;
+  spec.model = model.name;
+  spec.model_path = std::filesystem::absolute(model.model).string();
+  spec.cpu_request = spec.cpu_limit = cpus;
+  spec.mode = mode;
+  return spec;
+}
+
 Result<ModelSamples> measure_model(LiveLoop& loop, WorkerBench& bench, const ModelScenario& model,
                                    int cores, const ProfileOptions& options) {
   const auto manifest = models::read_manifest(model.model);
@@ -155,10 +174,11 @@ Result<ModelSamples> measure_model(LiveLoop& loop, WorkerBench& bench, const Mod
   out.name = profiled_name(model);
   out.variant = manifest->variant;
   out.version = manifest->version;
-  Status s = measure_batches(b, "throughput", 1.0 + kBeyond, 1, out.calls, &out.memory_bytes);
+  Status s = measure_batches(b, "throughput", 1.0 + kBeyond, 1, out.calls);
   if (s && cores > 1) {
-    s = measure_batches(b, "latency", cores + kBeyond, cores, out.threads, nullptr);
+    s = measure_batches(b, "latency", cores + kBeyond, cores, out.threads);
   }
+  if (s) s = measure_rested(b, out.rested);
   if (s && bench.limit_mechanism() != scaling::LimitMechanism::None)
     s = measure_checks(b, out.checks);
   if (s) {
@@ -235,6 +255,16 @@ double mean_call_s(const ModelSamples& m) {
   return sum / static_cast<double>(std::max<std::size_t>(1, m.calls.front().calls.size()));
 }
 
+// The model whose mean call comes first by `before`.
+template <class Before>
+std::size_t extreme(const std::vector<ModelSamples>& models, Before before) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < models.size(); ++i) {
+    if (before(mean_call_s(models[i]), mean_call_s(models[best]))) best = i;
+  }
+  return best;
+}
+
 // Does something else use the machine just now?
 void warn_if_busy(LiveLoop& loop, double cores, const ProfileOptions& options,
                   std::vector<std::string>& warnings) {
@@ -268,14 +298,17 @@ Status measure_workers(LiveLoop& loop, const std::vector<ModelScenario>& models,
   }
   if ((*bench)->limit_mechanism() == scaling::LimitMechanism::None) return ok();
   // The longest calls show most clearly what a limit lets through.
-  std::size_t longest = 0;
-  for (std::size_t i = 1; i < out.models.size(); ++i) {
-    if (mean_call_s(out.models[i]) > mean_call_s(out.models[longest])) longest = i;
-  }
+  const std::size_t longest = extreme(out.models, [](double a, double b) { return a > b; });
   auto follows = measure_follows(loop, **bench, models[longest], options);
   if (!follows) return follows.error();
   out.follows = std::move(follows).value();
   out.followed_model = out.models[longest].name;
+  if (!(options.live_seconds > 0.0)) return ok();
+  const std::size_t quickest = extreme(out.models, [](double a, double b) { return a < b; });
+  auto loaded = measure_loaded_transport(loop, **bench, models[longest], models[quickest],
+                                         mean_call_s(out.models[quickest]), out.cores, options);
+  if (!loaded) return loaded.error();
+  out.transport.loaded = std::move(loaded).value();
   return ok();
 }
 
@@ -299,14 +332,12 @@ Result<ProfileSamples> measure_profile(LiveLoop& loop, const std::vector<ModelSc
   warn_if_busy(loop, machine.cores_online, options, out.warnings);
   const CanaryReading before = read_canary();
   if (const Status s = measure_workers(loop, models, options, out); !s) return s.error();
-  std::size_t quickest = 0;
-  for (std::size_t i = 1; i < out.models.size(); ++i) {
-    if (mean_call_s(out.models[i]) < mean_call_s(out.models[quickest])) quickest = i;
-  }
   if (options.live_seconds > 0.0) {
+    const std::size_t quickest = extreme(out.models, [](double a, double b) { return a < b; });
     auto transport =
         measure_transport(loop, models[quickest], mean_call_s(out.models[quickest]), options);
     if (!transport) return transport.error();
+    transport->loaded = std::move(out.transport.loaded);
     out.transport = std::move(transport).value();
   }
   const CanaryReading after = read_canary();

@@ -46,5 +46,13 @@ Result<std::vector<FollowSample>> measure_follows(LiveLoop& loop, WorkerBench& b
 // `call_s`: a call's mean, by which the load is kept light.
 Result<TransportSamples> measure_transport(LiveLoop& loop, const ModelScenario& model,
                                            double call_s, const ProfileOptions& options);
+// The same beside workers of `heavy` that use from none to all of the CPUs. Each is kept to about
+// 0.3 CPU and called for one request at a time, so that they compute and stand in turn: the kernel
+// then moves the rest from CPU to CPU, and away from one that computes only late.
+Result<std::vector<TransportSamples::Loaded>> measure_loaded_transport(
+    LiveLoop& loop, WorkerBench& bench, const ModelScenario& heavy, const ModelScenario& model,
+    double call_s, int cores, const ProfileOptions& options);
+// What a bench is told to start.
+scaling::ReplicaSpec bench_spec(const ModelScenario& model, const char* mode, double cpus);
 
 }  // namespace spate::lab

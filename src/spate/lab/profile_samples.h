@@ -21,6 +21,7 @@ struct CallSamples {
   double cpus = 0.0;  // its CPU limit
   int threads = 1;    // of each call
   std::vector<BenchCall> calls;
+  double memory_bytes = 0.0;  // resident, after them; 0: not read
 };
 
 struct StartSample {
@@ -50,16 +51,22 @@ struct TransportSamples {
   double high_per_s = 0.0, low_per_s = 0.0;
   double high_cpus = 0.0, low_cpus = 0.0;     // used by gateway, broker and influx together
   std::vector<Duration> decision_to_process;  // of replicas that a strategy asked for
+  // The same light load while workers of the slowest model compute.
+  struct Loaded {
+    double busy_ratio = 0.0;  // share of the machine's CPUs that they use, 0 to 1
+    Histogram latency;
+  };
+  std::vector<Loaded> loaded;  // ascending
 };
 
 struct ModelSamples {
   std::string name;  // the model directory's
   std::string variant;
   std::string version;
-  double memory_bytes = 0.0;         // resident, after the calls
   std::vector<CallSamples> calls;    // by batch, one thread, more CPU than it can use
   std::vector<CallSamples> threads;  // the same with several threads a call; may be empty
   std::vector<CallSamples> checks;   // single requests under tighter limits
+  CallSamples rested;                // single requests, each after a pause; may have no calls
   std::vector<StartSample> idle, busy;
   int busy_threads = 0;  // that computed beside the starts of `busy`
 };

@@ -42,12 +42,16 @@ std::string check_line(const Json& check) {
 
 std::string model_block(const std::string& name, const Json& m) {
   std::string out = fmt::format("{} ({}), {:.1f} MiB\n", name, m["variant"].get<std::string>(),
-                                m["memory_bytes"].get<double>() / (1 << 20));
+                                m["memory_bytes"].front().get<double>() / (1 << 20));
   out += batches_line(m["call_cpu"], "CPU ms by batch");
   if (m.contains("call_cpu_threads")) {
     out +=
         batches_line(m["call_cpu_threads"],
                      fmt::format("with {} threads", m["measured"]["threads"].get<int>()).c_str());
+  }
+  if (m.contains("call_cpu_rested")) {
+    out += fmt::format("  after a rest            {:.3g} ms of CPU, single requests\n",
+                       m["call_cpu_rested"]["law"]["mean_ms"].get<double>());
   }
   for (const Json& check : m["checks"]) out += check_line(check);
   out += start_line(m["measured"]["start"], "start, idle machine");
@@ -81,6 +85,15 @@ std::string profile_table(const Json& profile) {
       "influx, and {:.2g} CPU when nothing is asked\n",
       2.0 * transport["to_gateway"]["mean_ms"].get<double>(),
       transport["message_cpu_ms"].get<double>(), transport["idle_cpus"].get<double>());
+  for (const Json& at : transport["by_load"]) {
+    const Json& law = at["law"]["quantiles_ms"];
+    const auto quantile = [&](double q) {
+      return law[static_cast<std::size_t>(q * static_cast<double>(law.size() - 1))].get<double>();
+    };
+    out += fmt::format(
+        "  with {:3.0f} % of the CPUs computing: p50 {:.3g} ms, p90 {:.3g}, p99 {:.3g}\n",
+        100.0 * at["busy_ratio"].get<double>(), quantile(0.5), quantile(0.9), quantile(0.99));
+  }
   if (profile.contains("control")) {
     out += fmt::format("a decision reaches the engine after {:.2g} ms\n",
                        profile["control"]["decide"]["mean_ms"].get<double>());

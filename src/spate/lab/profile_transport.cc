@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "spate/lab/model_samples.h"
@@ -26,20 +27,21 @@ constexpr double kSettle = 2.0;
 constexpr double kEdge = 1.5;  // seconds at each rate's ends that are left out
 constexpr int kScriptedStarts = 4;
 constexpr double kDeadlineMs = 10'000.0;
+// Beside computing workers: as many requests as a 99 % quantile needs, and no more load than that.
+constexpr double kLoadedPerS = 100.0;
+constexpr double kLoadedPart = 0.75;  // of ProfileOptions::live_seconds
+constexpr double kLoadedWarmUp = 2.0;
+constexpr double kHeavyCpus = 0.3;  // about, of each worker that computes beside
 
-Scenario scenario_of(const ModelScenario& given, double high_per_s, double live_seconds) {
+// One model, one replica with more CPU than it needs, one request a call, and no objective.
+Scenario scenario_of(const ModelScenario& given, const Json& profile, double live_seconds) {
   Scenario out;
   out.name = "profile";
   out.warm_up_s = kWarmUp;
   out.settle_s = kSettle;
   out.duration_s = live_seconds;
   ModelScenario m = given;
-  const Json steps{
-      {"kind", "steps"},
-      {"steps",
-       {{{"name", "high"}, {"for_s", 0.5 * live_seconds}, {"rate_per_s", high_per_s}},
-        {{"name", "low"}, {"for_s", 0.5 * live_seconds}, {"rate_per_s", kLowPart * high_per_s}}}}};
-  m.profile_settings = ConfigReader::from_text(steps.dump(), "profile");
+  m.profile_settings = ConfigReader::from_text(profile.dump(), "profile");
   m.needs_capacity = false;
   m.arrivals_json = R"({"kind": "poisson"})";
   m.slo_latency_ms = m.deadline_ms = kDeadlineMs;
@@ -54,6 +56,18 @@ Scenario scenario_of(const ModelScenario& given, double high_per_s, double live_
   m.max_delay_ms = 0.0;
   resolve_demand(m, std::nullopt, out.duration_s);
   out.models.push_back(std::move(m));
+  return out;
+}
+
+Scenario two_rates(const ModelScenario& given, double high_per_s, double live_seconds) {
+  const double half = 0.5 * live_seconds;
+  Scenario out =
+      scenario_of(given,
+                  {{"kind", "steps"},
+                   {"steps",
+                    {{{"name", "high"}, {"for_s", half}, {"rate_per_s", high_per_s}},
+                     {{"name", "low"}, {"for_s", half}, {"rate_per_s", kLowPart * high_per_s}}}}},
+                  live_seconds);
   Json script = Json::array();
   for (int i = 0; i < kScriptedStarts; ++i) {
     script.push_back({{"at_s", 1.0 + 2.0 * i}, {"replicas", 2}});
@@ -93,6 +107,21 @@ std::vector<Duration> decisions_to_process(const RunFiles& run) {
   return out;
 }
 
+Result<Histogram> latency_of(const RunFiles& run, const std::filesystem::path& directory,
+                             const std::string& model) {
+  const Json& summary = run.influx_summary;
+  if (!summary.is_object() || !summary.contains("models") || !summary["models"].contains(model)) {
+    return Error{ErrorCode::Unavailable, "the live run left no summary of the load; see " +
+                                             (directory / "logs/influx.log").string()};
+  }
+  Histogram out = Histogram::from_json(summary["models"][model]["histograms"]["latency"]);
+  if (out.count() == 0) {
+    return Error{ErrorCode::Unavailable, "no request of the live run was answered; see " +
+                                             (directory / "logs/gateway.log").string()};
+  }
+  return out;
+}
+
 Result<TransportSamples> read_samples(const std::filesystem::path& directory,
                                       const ModelScenario& model, double high_per_s,
                                       double live_seconds) {
@@ -100,17 +129,9 @@ Result<TransportSamples> read_samples(const std::filesystem::path& directory,
   if (!run) return run.error();
   TransportSamples out;
   out.model = profiled_name(model);
-  const Json& summary = run->influx_summary;
-  if (!summary.is_object() || !summary.contains("models") ||
-      !summary["models"].contains(model.name)) {
-    return Error{ErrorCode::Unavailable, "the live run left no summary of the load; see " +
-                                             (directory / "logs/influx.log").string()};
-  }
-  out.latency = Histogram::from_json(summary["models"][model.name]["histograms"]["latency"]);
-  if (out.latency.count() == 0) {
-    return Error{ErrorCode::Unavailable, "no request of the live run was answered; see " +
-                                             (directory / "logs/gateway.log").string()};
-  }
+  auto latency = latency_of(*run, directory, model.name);
+  if (!latency) return latency.error();
+  out.latency = std::move(latency).value();
   const double half = 0.5 * live_seconds;
   out.high_per_s = high_per_s;
   out.low_per_s = kLowPart * high_per_s;
@@ -120,22 +141,18 @@ Result<TransportSamples> read_samples(const std::filesystem::path& directory,
   return out;
 }
 
-}  // namespace
-
-Result<TransportSamples> measure_transport(LiveLoop& loop, const ModelScenario& model,
-                                           double call_s, const ProfileOptions& options) {
-  const double high_per_s = std::min(kMostPerS, kMostUse / std::max(1e-6, call_s));
+// Runs the scenario's only strategy; its files are in the returned directory.
+Result<std::filesystem::path> run_live(LiveLoop& loop, Scenario scenario, const char* folder,
+                                       const ProfileOptions& options) {
+  RunSpec spec;
+  spec.label = spec.title = scenario.strategies.front().label;
+  spec.directory = std::filesystem::absolute(options.work).lexically_normal() / folder;
   Experiment experiment;
-  experiment.scenario = scenario_of(model, high_per_s, options.live_seconds);
+  experiment.scenario = std::move(scenario);
   experiment.program = options.program;
   experiment.limits = options.limits;
   experiment.machine = read_machine();
   experiment.versions = {{"spate", options.spate_version}};
-  options.say(fmt::format("broker and gateway: {:.3g} and {:.3g} requests/s of {}", high_per_s,
-                          kLowPart * high_per_s, model.name));
-  RunSpec spec;
-  spec.label = spec.title = "scripted";
-  spec.directory = std::filesystem::absolute(options.work).lexically_normal() / "live";
   Supervisor supervisor(loop, spec.directory);
   const auto components = make_process_components(loop, supervisor, options.program);
   // What a run shows of itself would hide our own lines.
@@ -145,7 +162,70 @@ Result<TransportSamples> measure_transport(LiveLoop& loop, const ModelScenario& 
   Runner runner(loop, *components, printer, experiment);
   if (const Status s = runner.run(spec); !s) return s.error();
   if (loop.interrupted()) return Error{ErrorCode::Unavailable, "interrupted"};
-  return read_samples(spec.directory, model, high_per_s, options.live_seconds);
+  return spec.directory;
+}
+
+// One level: so many workers of `heavy`, each kept to `cpus`, compute meanwhile.
+Result<Histogram> latency_beside(LiveLoop& loop, WorkerBench& bench, const ModelScenario& heavy,
+                                 int workers, double cpus, Scenario scenario,
+                                 const ProfileOptions& options) {
+  const auto samples = load_samples(heavy);
+  if (!samples) return samples.error();
+  std::vector<BenchWorker*> others;
+  for (int i = 0; i < workers; ++i) {
+    const auto other = bench.start(bench_spec(heavy, "throughput", cpus), *samples);
+    if (!other) return other.error();
+    if (const Status s = bench.limit(**other, cpus); !s) return s.error();
+    others.push_back(*other);
+  }
+  for (BenchWorker* other : others) bench.saturate(*other, 1);
+  const std::string model = scenario.models.front().name;
+  const auto directory = run_live(loop, std::move(scenario), "loaded", options);
+  for (BenchWorker* other : others) bench.stop(*other);
+  if (!directory) return directory.error();
+  const auto run = read_run(*directory);
+  if (!run) return run.error();
+  return latency_of(*run, *directory, model);
+}
+
+}  // namespace
+
+Result<TransportSamples> measure_transport(LiveLoop& loop, const ModelScenario& model,
+                                           double call_s, const ProfileOptions& options) {
+  const double high_per_s = std::min(kMostPerS, kMostUse / std::max(1e-6, call_s));
+  options.say(fmt::format("broker and gateway: {:.3g} and {:.3g} requests/s of {}", high_per_s,
+                          kLowPart * high_per_s, model.name));
+  const auto directory =
+      run_live(loop, two_rates(model, high_per_s, options.live_seconds), "live", options);
+  if (!directory) return directory.error();
+  return read_samples(*directory, model, high_per_s, options.live_seconds);
+}
+
+Result<std::vector<TransportSamples::Loaded>> measure_loaded_transport(
+    LiveLoop& loop, WorkerBench& bench, const ModelScenario& heavy, const ModelScenario& model,
+    double call_s, int cores, const ProfileOptions& options) {
+  const double per_s = std::min(kLoadedPerS, kMostUse / std::max(1e-6, call_s));
+  std::vector<TransportSamples::Loaded> out;
+  for (const double ratio : {0.0, 0.1, 0.25, 0.5, 0.75, 1.0}) {
+    const bool all = ratio == 1.0;
+    const double wanted = ratio * cores;
+    const int workers = all || ratio == 0.0
+                            ? static_cast<int>(wanted)
+                            : std::max(1, static_cast<int>(std::lround(wanted / kHeavyCpus)));
+    // More than they can use at 1, so that no CPU is ever left to the rest.
+    const double cpus = all ? 2.0 : wanted / std::max(1, workers);
+    options.say(
+        fmt::format("broker and gateway: {:.3g} requests/s of {} while {} of {} use {:g} CPU",
+                    per_s, model.name, workers, heavy.name, wanted));
+    Scenario scenario = scenario_of(model, {{"kind", "constant"}, {"rate_per_s", per_s}},
+                                    kLoadedPart * options.live_seconds);
+    scenario.warm_up_s = kLoadedWarmUp;
+    scenario.strategies.push_back({"none", "none", "{}"});
+    auto latency = latency_beside(loop, bench, heavy, workers, cpus, std::move(scenario), options);
+    if (!latency) return latency.error();
+    out.push_back({ratio, std::move(latency).value()});
+  }
+  return out;
 }
 
 }  // namespace spate::lab

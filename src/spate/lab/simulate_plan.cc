@@ -146,6 +146,7 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
   world.decide = profile.decide;
   world.to_gateway = profile.to_gateway;
   world.from_gateway = profile.from_gateway;
+  world.transport = profile.transport;
   if (options.fluid) world.fluid_step = fluid_step_for(scenario);
   double message_cpus = 0.0;
   for (ModelScenario& m : scenario.models) {
@@ -158,9 +159,11 @@ SimulationPlan plan_simulation(Scenario scenario, const sim::MachineProfile& pro
     model.slo_latency = from_ms(m.slo_latency_ms);
     model.service = profiled.service;
     model.service_threads = profiled.service_threads;
+    model.rested_after = profiled.rested_after;
+    model.service_rested = profiled.service_rested;
     model.start = profiled.start;
     model.start_busy = profiled.start_busy;
-    model.memory_bytes = profiled.memory_bytes;
+    model.memory_bytes = sim::memory_bytes_of(profiled, m.max_batch);
     resolve(m, model, profile, scenario.seed, scenario.duration_s);
     model.profile = std::make_shared<const influx::Profile>(m.profile);
     model.arrivals =

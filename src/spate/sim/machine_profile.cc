@@ -40,23 +40,50 @@ StartLaws read_start(const ConfigReader& in) {
 }
 
 ProfiledModel read_model(const ConfigReader& in, const std::string& name) {
-  in.allow_only({"variant", "memory_bytes", "call_cpu", "call_cpu_threads", "start", "start_busy",
-                 "checks", "measured"});
+  in.allow_only({"variant", "memory_bytes", "call_cpu", "call_cpu_threads", "call_cpu_rested",
+                 "start", "start_busy", "checks", "measured"});
   ProfiledModel out;
   out.name = name;
   out.variant = in.text_or("variant", "");
-  out.memory_bytes = in.at("memory_bytes").number(0.0, 1e15);
+  const ConfigReader memory = in.at("memory_bytes");
+  for (const std::string& key : memory.keys()) {
+    out.memory_bytes[batch_of(memory, key)] = memory.at(key).number(0.0, 1e15);
+  }
+  if (out.memory_bytes.empty()) memory.fail("at least one size of batch");
   out.service = read_service(in.at("call_cpu"));
   if (out.service.entries.empty()) in.at("call_cpu").fail("at least one size of batch");
   if (const auto threads = in.find("call_cpu_threads")) {
     out.service_threads = read_service(*threads);
+  }
+  if (const auto rested = in.find("call_cpu_rested")) {
+    rested->allow_only({"after_ms", "law"});
+    out.rested_after = rested->at("after_ms").milliseconds(0.1, 60'000.0);
+    out.service_rested = Law::read(rested->at("law"));
   }
   out.start = read_start(in.at("start"));
   if (const auto busy = in.find("start_busy")) out.start_busy = read_start(*busy);
   return out;
 }
 
+std::vector<WorldConfig::Transport> read_transport(const ConfigReader& in) {
+  std::vector<WorldConfig::Transport> out;
+  for (const ConfigReader& at : in.list()) {
+    at.allow_only({"busy_ratio", "requests", "law"});
+    const double ratio = at.at("busy_ratio").number(0.0, 1.0);
+    if (out.empty() ? ratio != 0.0 : ratio <= out.back().busy_ratio) {
+      at.at("busy_ratio").fail(out.empty() ? "0 in the first" : "more than in the one before");
+    }
+    out.push_back({ratio, Law::read(at.at("law"))});
+  }
+  return out;
+}
+
 }  // namespace
+
+double memory_bytes_of(const ProfiledModel& model, int max_batch) {
+  const auto at = model.memory_bytes.lower_bound(max_batch);
+  return at == model.memory_bytes.end() ? model.memory_bytes.rbegin()->second : at->second;
+}
 
 const ProfiledModel& MachineProfile::model(const std::string& name) const {
   std::string known;
@@ -90,7 +117,9 @@ MachineProfile read_machine_profile(const ConfigReader& in) {
   out.cfs_period = limits.at("period_ms").milliseconds(1.0, 1000.0);
   out.limit_delay = Law::read(limits.at("delay"));
   const ConfigReader transport = in.at("transport");
-  transport.allow_only({"to_gateway", "from_gateway", "message_cpu_ms", "idle_cpus", "measured"});
+  transport.allow_only(
+      {"to_gateway", "from_gateway", "by_load", "message_cpu_ms", "idle_cpus", "measured"});
+  if (const auto by_load = transport.find("by_load")) out.transport = read_transport(*by_load);
   out.to_gateway = Law::read(transport.at("to_gateway"));
   out.from_gateway = Law::read(transport.at("from_gateway"));
   out.message_cpu_ms = transport.at("message_cpu_ms").number(0.0, 1e4);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,17 +17,23 @@
 
 namespace spate::sim {
 
-inline constexpr int kMachineProfileSchema = 2;
+inline constexpr int kMachineProfileSchema = 3;
 
 struct ProfiledModel {
-  std::string name;     // the model directory's name
-  std::string variant;  // of its manifest
-  double memory_bytes = 0.0;
+  std::string name;                     // the model directory's name
+  std::string variant;                  // of its manifest
+  std::map<int, double> memory_bytes;   // resident, by the largest batch that was called
   ServiceLaws service;                  // CPU time of a call on one thread
   ServiceLaws service_threads;          // with `threads` threads; may be empty
+  Duration rested_after{0};             // 0: not measured
+  Law service_rested;                   // of one request after such a rest
   StartLaws start;                      // on an idle machine
   std::optional<StartLaws> start_busy;  // with every CPU computing for others
 };
+
+// Of a replica that is called with batches up to `max_batch`: of the next larger size measured, or
+// the largest.
+double memory_bytes_of(const ProfiledModel& model, int max_batch);
 
 struct MachineProfile {
   std::string file;          // where it was read, for messages
@@ -36,9 +43,10 @@ struct MachineProfile {
   std::string limit_mechanism;  // "cgroup_v2", "cgroup_v1"
   Duration cfs_period = std::chrono::milliseconds(100);
   Law limit_delay;
-  Law decide;                   // a decision until it reaches the engine
-  Law to_gateway;               // intended send until received
-  Law from_gateway;             // answered until received back
+  Law decide;                                     // a decision until it reaches the engine
+  Law to_gateway;                                 // intended send until received
+  Law from_gateway;                               // answered until received back
+  std::vector<WorldConfig::Transport> transport;  // may be empty
   double message_cpu_ms = 0.0;  // of gateway, broker and influx together, per request
   double idle_cpus = 0.0;       // of the three when nothing is asked
   std::vector<ProfiledModel> models;

@@ -121,6 +121,7 @@ void ModelWorld::job_done(std::uint32_t slot, const Job& job) {
     return;
   }
   Worker& worker = workers_[slot];
+  if (!last_end_.empty()) last_end_[slot] = now();
   (void)route_.answered_all(worker.id, job.batch, Duration(now() - job.began), world_.time());
   if (!worker.answered) {
     worker.answered = true;
@@ -142,6 +143,7 @@ void ModelWorld::start_worker(const scaling::ReplicaSpec& spec) {
   if (slot >= workers_.size()) {
     workers_.resize(slot + 1);
     cold_.resize(slot + 1);
+    if (model_.rested_after > Duration{0}) last_end_.resize(slot + 1);
   }
   Worker& worker = workers_[slot];
   worker = Worker{};
@@ -248,6 +250,7 @@ void ModelWorld::loaded(std::uint32_t slot) {
     return;
   }
   cold.ready = true;
+  if (!last_end_.empty()) last_end_[slot] = now();
   set_concurrency(slot);
   world_.autoscaler_->worker_ready(world_.time(), cold.replica, model_.settings.name);
   plan_faults(slot);

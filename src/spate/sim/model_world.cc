@@ -36,6 +36,7 @@ ModelWorld::ModelWorld(World& world, const SimModel& model, std::uint32_t number
       start_rng_(world.config_.seed, "start/" + model.settings.name, world.config_.run),
       fault_rng_(world.config_.seed, "faults/" + model.settings.name, world.config_.run),
       noise_rng_(world.config_.seed, "noise/" + model.settings.name, world.config_.run),
+      transport_rng_(world.config_.seed, "transport/" + model.settings.name, world.config_.run),
       deadline_ns_(model.deadline.count()),
       to_gateway_(std::llround(world.config_.to_gateway.mean_ns())) {
   if (world.config_.fluid_step > Duration{0}) {
@@ -119,10 +120,19 @@ void ModelWorld::look_at_timer() {
   world_.other_at_ = std::min(world_.other_at_, at);
 }
 
+bool ModelWorld::rested(std::uint32_t slot, std::size_t batch_size) const {
+  const std::int64_t rest = model_.rested_after.count();
+  return rest > 0 && batch_size == 1 && workers_[slot].jobs == 0 && now() - last_end_[slot] >= rest;
+}
+
 void ModelWorld::on_batch(gateway::WorkerId worker, gateway::BatchId batch,
                           std::span<const gateway::RequestId> requests, TimePoint) {
   const std::uint32_t slot = gateway::slot_of(worker);
   const std::size_t size = requests.size();
+  if (rested(slot, size)) {
+    begin(slot, model_.service_rested.sample_ns(service_rng_), batch);
+    return;
+  }
   const bool threads = workers_[slot].threads > 1 && !model_.service_threads.entries.empty();
   const ServiceLaws& laws = threads ? model_.service_threads : model_.service;
   auto& draws = threads ? thread_draws_ : draws_;
@@ -140,10 +150,19 @@ void ModelWorld::on_end(const gateway::Ended& ended) {
     return;
   }
   const std::int64_t here = now();
-  const Duration latency{here + world_.from_gateway_ - request.at};
+  const Duration latency{here + way_back() - request.at};
   recorder_.ended(request.second, Outcome::Answered, latency);
   if (keep_waits_ && request.second != Recorder::kWarmUp) output_.waits.record(ended.queued);
   if (keep_latency_) latency_.record(Duration(here - request.at - to_gateway_));
+}
+
+// What both ways take is drawn here, at the end: a request that comes a few milliseconds sooner or
+// later to the gateway changes nothing there, and the mean of that part was spent on arrival.
+std::int64_t ModelWorld::way_back() {
+  if (world_.config_.transport.empty()) return world_.from_gateway_;
+  const std::int64_t both =
+      std::llround(world_.transport_now(transport_rng_).sample_ns(transport_rng_));
+  return std::max<std::int64_t>(0, both - to_gateway_);
 }
 
 // A worker that is only slow answers the gateway's ping, as its network side does not wait for its

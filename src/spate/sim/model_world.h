@@ -88,6 +88,8 @@ class ModelWorld final : public gateway::RouteSink {
   void on_batch(gateway::WorkerId worker, gateway::BatchId batch,
                 std::span<const gateway::RequestId> requests, TimePoint now) override;
   void on_end(const gateway::Ended& ended) override;
+  // From an answer until the client has it, ns.
+  std::int64_t way_back();
   void on_suspect(gateway::WorkerId worker) override;
 
   // CPUs that fluid calls want; 0 in the exact mode.
@@ -160,6 +162,7 @@ class ModelWorld final : public gateway::RouteSink {
   void schedule(std::uint32_t slot);
   void demand(Worker& worker);
   double next_end(std::uint32_t slot) const;
+  bool rested(std::uint32_t slot, std::size_t batch_size) const;
   Job take_job(std::uint32_t slot);
   void job_done(std::uint32_t slot, const Job& job);
   bool finish_due(std::uint32_t slot);
@@ -194,6 +197,7 @@ class ModelWorld final : public gateway::RouteSink {
   Rng start_rng_;
   Rng fault_rng_;
   Rng noise_rng_;
+  Rng transport_rng_;
 
   std::vector<ServiceLaws::Draw> draws_;         // by size of the batch
   std::vector<ServiceLaws::Draw> thread_draws_;  // the same for several threads
@@ -208,7 +212,8 @@ class ModelWorld final : public gateway::RouteSink {
   std::vector<Request> requests_;  // by the route's slot
   std::vector<Worker> workers_;    // by the route's slot
   std::vector<Cold> cold_;
-  std::vector<std::uint32_t> live_;  // slots of workers that exist, in order of creation
+  std::vector<std::int64_t> last_end_;  // of a worker's calls; empty unless rest matters
+  std::vector<std::uint32_t> live_;     // slots of workers that exist, in order of creation
   std::unordered_map<std::string, std::uint32_t> by_replica_;
   std::vector<Zombie> zombies_;
   std::vector<gateway::WorkerId> pongs_;  // suspects that answer their ping

@@ -65,6 +65,13 @@ void check(const WorldConfig& config) {
     if (!model.profile) throw ConfigError("model " + name + ": no demand profile");
     if (model.service.entries.empty()) throw ConfigError("model " + name + ": no service times");
   }
+  for (std::size_t i = 0; i < config.transport.size(); ++i) {
+    const double before = i == 0 ? 0.0 : config.transport[i - 1].busy_ratio;
+    const double at = config.transport[i].busy_ratio;
+    if (i == 0 ? at != 0.0 : !(at > before)) {
+      throw ConfigError("simulation: transport laws ascend from a load of 0");
+    }
+  }
   for (const double cpus : config.more_machines) {
     if (!(cpus > 0.0) || !(config.cores > 0.0) || config.more_machines.size() >= kMostMachines) {
       throw ConfigError(

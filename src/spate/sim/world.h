@@ -86,6 +86,10 @@ class World {
   void cores_event();
   // Share of a machine's CPUs that are computing now, 0 to 1; 0 without contention.
   double busy_ratio(std::uint16_t machine) const;
+  void note_busy(double threads);
+  double busy_mean() const;
+  // The law for a request that ends now. Requires some in config_.transport.
+  const Law& transport_now(Rng& rng) const;
 
   TimePoint time() const { return TimePoint(Duration(now_)); }
 
@@ -121,6 +125,9 @@ class World {
   bool cores_dirty_ = false;
   std::vector<double> machines_;    // CPUs of each
   std::vector<double> wanting_;     // threads that want to run there; then their speed
+  double busy_now_ = 0.0;           // of the first machine: share of its CPUs that compute,
+  double busy_mean_ = 0.0;          // and its mean over about the last second,
+  std::int64_t busy_at_ = 0;        // as of then
   ModelWorld* arriving_ = nullptr;  // whose request comes next
   std::int64_t arrival_at_ = EventHeap::kNever;
   std::vector<DecisionTotals> decisions_;  // by model

@@ -83,7 +83,11 @@ struct SimModel {
 
   ServiceLaws service;          // CPU time in mode throughput, and in latency up to one CPU
   ServiceLaws service_threads;  // CPU time with several threads a call; may be empty
-  StartLaws start;              // on an idle machine
+  // CPU time of a call of one request to a worker that has rested so long or longer: others have
+  // used the caches meanwhile. 0: rest makes no difference.
+  Duration rested_after{0};
+  Law service_rested;
+  StartLaws start;  // on an idle machine
   // While every CPU computes for others; between the two, in proportion. Loading then is the CPU
   // time it takes, as the competition for CPUs is simulated. Without contention it is not used.
   std::optional<StartLaws> start_busy;
@@ -120,6 +124,15 @@ struct WorldConfig {
 
   Law to_gateway;    // intended send until the gateway has the request: its mean is used
   Law from_gateway;  // answered until the client has the result
+  // All that a latency has beyond the gateway's part of it, drawn for each request: at
+  // `busy_ratio`, the share of the first machine's CPUs that its workers have used over the last
+  // second. Between two of them one is taken by chance. Ascending from 0; empty: the two means
+  // above.
+  struct Transport {
+    double busy_ratio = 0.0;  // 0 to 1
+    Law law;
+  };
+  std::vector<Transport> transport;
 
   // The approximate mode (fluid_flow.h): requests in numbers per step of so long instead of one by
   // one. 0: exact. Divides a second.

@@ -5,6 +5,8 @@
 // run, so that the shares change whenever a quota runs out or a period begins; every such moment is
 // an event.
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 
 #include "spate/sim/world.h"
 
@@ -27,6 +29,7 @@ void World::cores_changed() {
     double& at = wanting_[m];
     // Fluid calls lie evenly on the machines.
     for (const auto& model : models_) at += model->fluid_cpus() * machines_[m] / all_cpus();
+    if (m == 0) note_busy(at);
     at = at > machines_[m] ? speed_ * (machines_[m] / at) : speed_;
   }
   cores_at_ = EventHeap::kNever;
@@ -46,6 +49,31 @@ void World::cores_changed() {
   // Nothing moves within a nanosecond.
   if (cores_at_ <= now_) cores_at_ = now_ + 1;
   other_at_ = std::min(other_at_, cores_at_);
+}
+
+// Weighs what lies t back with exp(-t / 1 s): several periods of a quota, so that a worker which
+// computes a third of each counts as a third, as the loads did at which transport was measured.
+double World::busy_mean() const {
+  constexpr double kMemoryNs = 1e9;
+  const double passed = static_cast<double>(now_ - busy_at_);
+  return busy_mean_ + (busy_now_ - busy_mean_) * -std::expm1(-passed / kMemoryNs);
+}
+
+void World::note_busy(double threads) {
+  busy_mean_ = busy_mean();
+  busy_now_ = std::min(1.0, threads / machines_[0]);
+  busy_at_ = now_;
+}
+
+const Law& World::transport_now(Rng& rng) const {
+  const auto& laws = config_.transport;
+  const double busy = busy_mean();
+  const auto above = std::find_if(laws.begin(), laws.end(),
+                                  [busy](const auto& at) { return at.busy_ratio > busy; });
+  if (above == laws.end()) return laws.back().law;
+  const auto& below = *std::prev(above);  // the first is of 0, which is never above
+  const double share = (busy - below.busy_ratio) / (above->busy_ratio - below.busy_ratio);
+  return rng.uniform() < share ? above->law : below.law;
 }
 
 double World::all_cpus() const {

@@ -34,8 +34,9 @@ ProfileSamples machine_of_two() {
   ModelSamples m;
   m.name = "resnet50";
   m.variant = "fp32";
-  m.memory_bytes = 1.5e8;
   m.calls = {calls(1, 1.9, 40.0, 41.0), calls(4, 1.9, 120.0, 121.0)};
+  m.calls[0].memory_bytes = 1.5e8;
+  m.calls[1].memory_bytes = 2.5e8;
   m.threads = {calls(1, 2.9, 22.0, 23.0, 50, 2)};
   m.idle = {{ms(10), ms(12), ms(100), ms(80), ms(50)}, {ms(12), ms(14), ms(120), ms(90), ms(60)}};
   m.busy = {{ms(20), ms(30), ms(150), ms(100), ms(90)}, {ms(20), ms(30), ms(150), ms(100), ms(90)}};
@@ -74,6 +75,34 @@ TEST(ProfileAssembly, IsWhatTheSimulatorReads) {
   EXPECT_NEAR(profile.decide.mean_ns(), 4e6, 1.1e6);
 }
 
+TEST(ProfileAssembly, MemoryIsKeptByBatch) {
+  const sim::MachineProfile profile = read_back(assemble_profile(machine_of_two()));
+  EXPECT_EQ(sim::memory_bytes_of(profile.model("resnet50"), 1), 1.5e8);
+  EXPECT_EQ(sim::memory_bytes_of(profile.model("resnet50"), 4), 2.5e8);
+}
+
+TEST(ProfileAssembly, CallsAfterARestAndTransportByLoad) {
+  ProfileSamples samples = machine_of_two();
+  EXPECT_EQ(read_back(assemble_profile(samples)).model("resnet50").rested_after, Duration{0});
+  samples.models[0].rested = calls(1, 1.9, 41.0, 43.0);
+  for (const double ratio : {0.0, 0.5}) {
+    samples.transport.loaded.push_back({ratio, {}});
+    for (int i = 0; i < 100; ++i) {
+      samples.transport.loaded.back().latency.record(ms(42.0 + 6.0 * ratio));
+    }
+  }
+  const auto json = assemble_profile(samples);
+  const sim::MachineProfile profile = read_back(json);
+  EXPECT_EQ(profile.model("resnet50").rested_after, ms(10));
+  EXPECT_NEAR(profile.model("resnet50").service_rested.mean_ns(), 41e6, 0.4e6);
+  // 42 and 45 ms less a call after a rest, both ways together.
+  ASSERT_EQ(profile.transport.size(), 2U);
+  EXPECT_NEAR(profile.transport[0].law.mean_ns(), 1e6, 0.3e6);
+  EXPECT_NEAR(profile.transport[1].law.mean_ns(), 4e6, 0.4e6);
+  EXPECT_THAT(profile_table(json), AllOf(HasSubstr("with  50 % of the CPUs computing: p50 4"),
+                                         HasSubstr("after a rest            41 ms of CPU")));
+}
+
 TEST(ProfileAssembly, TransportIsWhatIsLeftOfTheLatency) {
   const sim::MachineProfile profile = read_back(assemble_profile(machine_of_two()));
   // 42 ms less a call of 40, a half each way.
@@ -95,6 +124,22 @@ TEST(ProfileAssembly, ComparesThePredictionWithWhatWasMeasured) {
   EXPECT_NEAR(checks[1]["mean_error_ratio"].get<double>(), -0.5, 0.02);
   EXPECT_NEAR(checks[0]["measured"]["mean_ms"].get<double>(), 80.0, 0.1);
   EXPECT_THAT(profile_table(json), HasSubstr("simulated"));
+}
+
+TEST(ProfileAssembly, WarnsOfCallsThatTheSimulatorDoesNotReproduce) {
+  ProfileSamples samples = machine_of_two();
+  samples.warnings = {"disturbed: steal"};
+  samples.models[0].checks = {calls(1, 0.5, 40.0, 80.0), calls(1, 0.3, 40.0, 170.0)};
+  const auto json = assemble_profile(samples);
+  ASSERT_EQ(json["warnings"].size(), 2U) << "80 ms at 0.5 CPU are as simulated";
+  EXPECT_EQ(json["warnings"][0], "disturbed: steal");
+  EXPECT_THAT(json["warnings"][1].get<std::string>(),
+              AllOf(HasSubstr("resnet50 at 0.3 CPU: 170 ms measured"), HasSubstr("measure again")));
+  EXPECT_THAT(profile_table(json), HasSubstr("warning: resnet50 at 0.3 CPU"));
+
+  samples.models[0].calls = {calls(1, 1.9, 0.04, 0.1)};
+  samples.models[0].checks = {calls(1, 0.3, 0.04, 0.07)};
+  EXPECT_EQ(assemble_profile(samples)["warnings"].size(), 1U) << "quick calls mostly wake up";
 }
 
 TEST(ProfileAssembly, PredictsNothingForADutyCycle) {
