@@ -69,7 +69,7 @@ std::vector<std::string> documented() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Builtin, StrategyPage, testing::ValuesIn(documented()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& page) { return page.param; });
 
 }  // namespace
 }  // namespace spate::scaling
