@@ -28,6 +28,8 @@ struct ProfileOptions {
   int starts = 10;       // of each model, idle and busy
   int limit_changes = 12;
   double live_seconds = 16.0;  // of the live run, 0: no live run (no transport is measured)
+  // Shares of the CPUs beside whose use transport is measured: ascending from 0, at most 1.
+  std::vector<double> loads = {0.0, 0.1, 0.25, 0.5, 0.75, 1.0};
   // Where progress is told; never empty.
   std::function<void(const std::string&)> say = [](const std::string&) {};
 };

@@ -206,7 +206,7 @@ Result<std::vector<TransportSamples::Loaded>> measure_loaded_transport(
     double call_s, int cores, const ProfileOptions& options) {
   const double per_s = std::min(kLoadedPerS, kMostUse / std::max(1e-6, call_s));
   std::vector<TransportSamples::Loaded> out;
-  for (const double ratio : {0.0, 0.1, 0.25, 0.5, 0.75, 1.0}) {
+  for (const double ratio : options.loads) {
     const bool all = ratio == 1.0;
     const double wanted = ratio * cores;
     const int workers = all || ratio == 0.0

@@ -55,6 +55,7 @@ duration_s: 5
     options_.batches = {1, 8};
     options_.check_cpus = {0.5};
     options_.live_seconds = 6.0;
+    options_.loads = {0.0, 0.5};
     options_.say = [this](const std::string& line) { said_.push_back(line); };
   }
 
@@ -74,7 +75,8 @@ TEST_F(ProfileTest, OfRealWorkersIsWhatTheSimulatorReads) {
   EXPECT_THAT(m.checks, SizeIs(1));
   EXPECT_THAT(m.idle, SizeIs(2));
   EXPECT_THAT(m.busy, SizeIs(2));
-  EXPECT_GT(m.memory_bytes, 1e6);
+  EXPECT_GT(m.calls.front().memory_bytes, 1e6);
+  EXPECT_GE(m.rested.calls.size(), 60U);
   for (const StartSample& s : m.idle) {
     EXPECT_GE(s.spawn, Duration{0});
     EXPECT_GT(s.to_main, Duration{0});
@@ -84,6 +86,8 @@ TEST_F(ProfileTest, OfRealWorkersIsWhatTheSimulatorReads) {
   }
   EXPECT_GT(samples->transport.latency.count(), 100U);
   EXPECT_GT(samples->transport.high_cpus, 0.0);
+  ASSERT_THAT(samples->transport.loaded, SizeIs(2));
+  for (const auto& at : samples->transport.loaded) EXPECT_GT(at.latency.count(), 20U);
   EXPECT_FALSE(samples->transport.decision_to_process.empty());
   EXPECT_THAT(samples->follows, SizeIs(2));
   EXPECT_FALSE(std::filesystem::exists(runtime_directory() / "bench.sock"));
@@ -98,6 +102,9 @@ TEST_F(ProfileTest, OfRealWorkersIsWhatTheSimulatorReads) {
   EXPECT_GT(read.service.mean_ns(8), read.service.mean_ns(1));
   EXPECT_LT(read.service.mean_ns(8), 8.0 * read.service.mean_ns(1));
   EXPECT_TRUE(read.start_busy.has_value());
+  EXPECT_GT(read.service_rested.mean_ns(), 0.0);
+  ASSERT_THAT(profile.transport, SizeIs(2));
+  EXPECT_EQ(profile.transport[1].busy_ratio, 0.5);
   EXPECT_GT(profile.to_gateway.mean_ns(), 0.0);
   EXPECT_EQ(profile.limit_mechanism, "duty_cycle");
   EXPECT_THAT(profile_table(json), HasSubstr("kept by duty_cycle")) << "it is told";

@@ -4,6 +4,8 @@
 // rest.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "spate/base/config_error.h"
 #include "unit/sim/worlds.h"
 
