@@ -81,6 +81,7 @@ std::vector<WorldConfig::Transport> read_transport(const ConfigReader& in) {
 }  // namespace
 
 double memory_bytes_of(const ProfiledModel& model, int max_batch) {
+  if (model.memory_bytes.empty()) return 0.0;
   const auto at = model.memory_bytes.lower_bound(max_batch);
   return at == model.memory_bytes.end() ? model.memory_bytes.rbegin()->second : at->second;
 }

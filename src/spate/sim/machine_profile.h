@@ -32,7 +32,7 @@ struct ProfiledModel {
 };
 
 // Of a replica that is called with batches up to `max_batch`: of the next larger size measured, or
-// the largest.
+// the largest. 0 when nothing is known, which a profile read from a file never leaves.
 double memory_bytes_of(const ProfiledModel& model, int max_batch);
 
 struct MachineProfile {
