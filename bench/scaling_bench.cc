@@ -135,9 +135,12 @@ Figure measure(const std::string& name, const Protocol& protocol) {
 int run(const Protocol& protocol, bool markdown) {
   static const std::set<std::string> kForecasters{"predictive", "hist", "reg", "conpaas"};
   int beyond = 0;
-  fmt::print(markdown ? "| strategy | a decision each | µs on average | bound | longest, µs |\n"
-                        "| --- | --- | --- | --- | --- |\n"
-                      : "strategy               each s   mean us  bound us  longest us\n");
+  if (markdown) {
+    fmt::print("| strategy | a decision each | µs on average | bound | longest, µs |\n");
+    fmt::print("| --- | --- | --- | --- | --- |\n");
+  } else {
+    fmt::print("strategy               each s   mean us  bound us  longest us\n");
+  }
   for (const auto& name : scaling::builtin_strategies().names()) {
     const Figure figure = measure(name, protocol);
     const double bound = kForecasters.count(name) > 0 ? kForecastBound_us : kDecideBound_us;
