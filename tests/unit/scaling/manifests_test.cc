@@ -116,6 +116,16 @@ spec:
 )");
 }
 
+TEST(Manifest, WindowsAreDurationsThatPrometheusReads) {
+  const auto with = [](const char* options) {
+    return written(ManifestKind::Hpa, "hpa_external", options);
+  };
+  EXPECT_THAT(with("{window_s: 2.5}"), HasSubstr("[2500ms:5s]"));
+  EXPECT_THAT(with("{window_s: 3600}"), HasSubstr("[3600s:5s]"));
+  EXPECT_THAT(with("{metric: arrival_rate, window_s: 0.25}"), HasSubstr("[250ms]"));
+  EXPECT_THAT(with("{metric: arrival_rate}"), HasSubstr("[30s]"));
+}
+
 TEST(Manifest, KedaOnTheBacklog) {
   ManifestModel model = kModel;
   model.min_replicas = 0;

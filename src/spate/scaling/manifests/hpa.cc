@@ -2,6 +2,9 @@
 //
 // HorizontalPodAutoscaler, autoscaling/v2. Ranges of its fields: pkg/apis/autoscaling/validation
 // of Kubernetes v1.37.
+#include <algorithm>
+#include <cmath>
+
 #include "spate/base/config_error.h"
 #include "spate/scaling/manifests/writer.h"
 
@@ -79,14 +82,24 @@ void write_behavior(ManifestWriter& out, int depth) {
   write_direction(out, depth + 1, "scaleDown", "down");
 }
 
+namespace {
+
+// A PromQL duration. Prometheus takes no fractions ("2.5s").
+std::string promql_duration(double seconds) {
+  const double ms = std::max(1.0, std::round(seconds * 1e3));
+  return std::fmod(ms, 1e3) == 0.0 ? fmt::format("{:.0f}s", ms / 1e3) : fmt::format("{:.0f}ms", ms);
+}
+
+}  // namespace
+
 std::string manifest_query(ManifestWriter& out, const ManifestModel& model) {
   const std::string& metric = out.text("metric");
   const double window_s = out.number("window_s");
   const std::string label = fmt::format("{{model=\"{}\"}}", model.model);
   // A rate needs two scrapes; twice the scrape interval is the least that has them.
   const auto rate = [&](const char* outcome) {
-    return fmt::format("sum(rate(spate_requests_total{{model=\"{}\"{}}}[{:g}s]))", model.model,
-                       outcome, window_s > 0.0 ? window_s : 30.0);
+    return fmt::format("sum(rate(spate_requests_total{{model=\"{}\"{}}}[{}]))", model.model,
+                       outcome, promql_duration(window_s > 0.0 ? window_s : 30.0));
   };
   if (metric == "arrival_rate") return rate("");
   if (metric == "completion_rate") return rate(",outcome=\"answered\"");
@@ -101,7 +114,8 @@ std::string manifest_query(ManifestWriter& out, const ManifestModel& model) {
                "a metric that the gateway serves (queue_length, concurrency, arrival_rate, "
                "completion_rate or oldest_age)");
   }
-  return window_s > 0.0 ? fmt::format("avg_over_time(({})[{:g}s:5s])", now, window_s) : now;
+  return window_s > 0.0 ? fmt::format("avg_over_time(({})[{}:5s])", now, promql_duration(window_s))
+                        : now;
 }
 
 std::string hpa_manifest(const StrategyInfo& strategy, const StrategyOptions& options,
