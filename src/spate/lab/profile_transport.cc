@@ -167,13 +167,11 @@ Result<std::filesystem::path> run_live(LiveLoop& loop, Scenario scenario, const 
 
 // One level: so many workers of `heavy`, each kept to `cpus`, compute meanwhile.
 Result<Histogram> latency_beside(LiveLoop& loop, WorkerBench& bench, const ModelScenario& heavy,
-                                 int workers, double cpus, Scenario scenario,
-                                 const ProfileOptions& options) {
-  const auto samples = load_samples(heavy);
-  if (!samples) return samples.error();
+                                 const std::vector<wire::Item>& samples, int workers, double cpus,
+                                 Scenario scenario, const ProfileOptions& options) {
   std::vector<BenchWorker*> others;
   for (int i = 0; i < workers; ++i) {
-    const auto other = bench.start(bench_spec(heavy, "throughput", cpus), *samples);
+    const auto other = bench.start(bench_spec(heavy, "throughput", cpus), samples);
     if (!other) return other.error();
     if (const Status s = bench.limit(**other, cpus); !s) return s.error();
     others.push_back(*other);
@@ -205,6 +203,8 @@ Result<std::vector<TransportSamples::Loaded>> measure_loaded_transport(
     LiveLoop& loop, WorkerBench& bench, const ModelScenario& heavy, const ModelScenario& model,
     double call_s, int cores, const ProfileOptions& options) {
   const double per_s = std::min(kLoadedPerS, kMostUse / std::max(1e-6, call_s));
+  const auto samples = load_samples(heavy);
+  if (!samples) return samples.error();
   std::vector<TransportSamples::Loaded> out;
   for (const double ratio : options.loads) {
     const bool all = ratio == 1.0;
@@ -221,7 +221,8 @@ Result<std::vector<TransportSamples::Loaded>> measure_loaded_transport(
                                     kLoadedPart * options.live_seconds);
     scenario.warm_up_s = kLoadedWarmUp;
     scenario.strategies.push_back({"none", "none", "{}"});
-    auto latency = latency_beside(loop, bench, heavy, workers, cpus, std::move(scenario), options);
+    auto latency =
+        latency_beside(loop, bench, heavy, *samples, workers, cpus, std::move(scenario), options);
     if (!latency) return latency.error();
     out.push_back({ratio, std::move(latency).value()});
   }

@@ -29,7 +29,7 @@ void World::cores_changed() {
     double& at = wanting_[m];
     // Fluid calls lie evenly on the machines.
     for (const auto& model : models_) at += model->fluid_cpus() * machines_[m] / all_cpus();
-    if (m == 0) note_busy(at);
+    if (m == 0 && !config_.transport.empty()) note_busy(at);
     at = at > machines_[m] ? speed_ * (machines_[m] / at) : speed_;
   }
   cores_at_ = EventHeap::kNever;
