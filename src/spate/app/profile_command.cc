@@ -131,7 +131,7 @@ void add_profile_command(CLI::App& app, Run& run) {
       "Real workers are timed by batch size, CPU limit and threads, started on the idle and on "
       "the\n"
       "busy machine, and given new limits; a light live run tells what broker and gateway add.\n"
-      "Nothing else should run meanwhile. About four minutes for the three models of the demo.");
+      "Nothing else should run meanwhile. About six minutes for the three models of the demo.");
   command
       ->add_option("--scenario", arguments->scenario,
                    "Scenario whose models are measured, with its data sets. Default: "
