@@ -34,7 +34,11 @@ class Commands(unittest.TestCase):
             result = spate(*path, "--help")
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertGreater(len(result.stdout), 100, path)
-            for name in subcommands(result.stdout):
+            below = subcommands(result.stdout)
+            if not below:
+                statuses = re.findall(r"^Exit status: (0 .*; 2 [^;]+.*)\.$", result.stdout, re.M | re.S)
+                self.assertEqual(len(statuses), 1, f"{path}: the statuses are listed, and 2 is among them")
+            for name in below:
                 seen.append([*path, name])
                 visit([*path, name])
 
@@ -82,6 +86,32 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
         for word in says:
             self.assertIn(word, result.stderr)
+
+    def test_what_is_wrong_with_a_command_line_is_said_in_one_line_and_ends_with_2(self):
+        for args, says in (
+                ([], "A subcommand is required (see spate --help)"),
+                (["frobnicate"], "unknown command frobnicate (see spate --help)"),
+                (["compair", "x.yaml"], "unknown command compair; did you mean compare? (see spate --help)"),
+                (["--nonesuch"], "unknown option --nonesuch (see spate --help)"),
+                (["model"], "A subcommand is required (see spate model --help)"),
+                (["model", "biuld"], "unknown command biuld; did you mean build? (see spate model --help)"),
+                (["run"], "scenario is required (see spate run --help)"),
+                (["run", "x.yaml"], "--strategy is required (see spate run --help)"),
+                (["run", "x.yaml", "--strategi=none"],
+                 "unknown option --strategi; did you mean --strategy? (see spate run --help)"),
+                (["run", "x.yaml", "y.yaml"], 'unexpected argument "y.yaml" (see spate run --help)'),
+                (["run", "x.yaml", "--strategy"], r"--strategy: 1 required NAME missing (see spate run --help)"),
+                (["compare", "x.yaml", "--strategies", "none", "--repeat", "0"],
+                 "--repeat: Value 0 not in range 1 to 100 (see spate compare --help)"),
+                (["model", "build", "linear", "--csv", "a.csv", "--target", "t", "--dataset", "d", "--out", "o"],
+                 "--csv excludes --dataset (see spate model build linear --help)"),
+                (["validate", "x.yaml", "--limits", "some"],
+                 "--limits: some not in {auto,cgroup,duty_cycle,none} (see spate validate --help)")):
+            with self.subTest(" ".join(args)):
+                result = spate(*args)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (2, "", f"spate: {says}\n"))
+        self.assertEqual(spate("run", "--help").returncode, 0)
+        self.assertEqual(spate("--version").returncode, 0)
 
     def test_capacity_is_simulated_without_anything_running(self):
         with tempfile.TemporaryDirectory() as folder:

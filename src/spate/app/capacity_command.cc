@@ -39,26 +39,15 @@ struct Arguments {
 };
 
 std::vector<lab::CapacityPoint> grid(const Arguments& arguments, const lab::Scenario& scenario) {
-  std::vector<std::string> names = arguments.models;
-  if (names.empty()) {
-    for (const auto& m : scenario.models) names.push_back(m.name);
-  }
   std::vector<lab::CapacityPoint> out;
-  for (const std::string& name : names) {
-    const lab::ModelScenario* const model = scenario.find_model(name);
-    if (model == nullptr) {
-      std::string known;
-      for (const auto& m : scenario.models) known += (known.empty() ? "" : ", ") + m.name;
-      throw ConfigError(fmt::format("--models: {} has no model \"{}\" (it has: {})",
-                                    arguments.scenario.string(), name, known));
-    }
+  for (const auto& model : chosen_models(scenario, arguments.models)) {
     std::vector<double> cpus = arguments.cpus;
-    if (cpus.empty()) cpus = {model->cpu_limit, 1.0};
+    if (cpus.empty()) cpus = {model.cpu_limit, 1.0};
     std::sort(cpus.begin(), cpus.end());
     cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());
     for (const double c : cpus) {
       for (const int batch : arguments.batches) {
-        for (const int n : arguments.replicas) out.push_back({name, c, batch, n});
+        for (const int n : arguments.replicas) out.push_back({model.name, c, batch, n});
       }
     }
   }
@@ -122,12 +111,12 @@ int capacity(Arguments arguments) {
   fmt::print("{}", lab::curve_table(scenario, entries, options.confidence));
   if (!measured) fmt::print(stderr, "spate: {}\n", measured.error().message);
   if (!written) fmt::print(stderr, "spate: {}\n", written.error().message);
-  if (loop.interrupted()) return 130;
-  if (!measured || !written) return 1;
+  if (loop.interrupted()) return kInterrupted;
+  if (!measured || !written) return kFailed;
   std::error_code ignored;
   std::filesystem::remove_all(options.work, ignored);
   fmt::print("capacity: {}\n", arguments.out.string());
-  return 0;
+  return kDone;
 }
 
 void add_live_options(CLI::App& command, const std::shared_ptr<Arguments>& arguments) {
@@ -160,12 +149,7 @@ void add_live_options(CLI::App& command, const std::shared_ptr<Arguments>& argum
                   "Live rates tested for one configuration, 1 to 50. Default: 6")
       ->check(CLI::Range(1, 50))
       ->type_name("N");
-  command
-      .add_option("--limits", o.limits,
-                  "How CPU limits are enforced live: cgroup, duty_cycle, none, or auto. Default: "
-                  "auto")
-      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
-      ->type_name("HOW");
+  add_limits_option(command, o.limits);
 }
 
 }  // namespace
@@ -182,11 +166,7 @@ void add_capacity_command(CLI::App& app, Run& run) {
       ->add_option("--scenario", arguments->scenario,
                    "Scenario with the models and their objectives. Default: scenarios/demo.yaml")
       ->type_name("SCENARIO.yaml");
-  command
-      ->add_option("--models", arguments->models,
-                   "Only these models of the scenario, separated by commas. Default: all")
-      ->delimiter(',')
-      ->type_name("A,B,…");
+  add_models_option(*command, arguments->models);
   command
       ->add_option("--cpus", arguments->cpus,
                    "CPUs per replica, 0.05 to 64, separated by commas. Default: the scenario's and "
@@ -219,9 +199,11 @@ void add_capacity_command(CLI::App& app, Run& run) {
       ->type_name("FILE");
   add_live_options(*command, arguments);
   command->footer(
-      "Example:\n  spate capacity --models resnet50 --cpus 0.3,0.9 --replicas 1,2,8 --live 2\n\n"
-      "Exit status: 0 done; 1 a live measurement failed (what there is, is written); 2 bad "
-      "settings,\nor a model or data set is missing; 130 interrupted.");
+      "Example:\n  spate capacity --models resnet50 --cpus 0.3,0.9 --replicas 1,2,8 --live 2\n\n" +
+      exit_text({{kDone, "done"},
+                 {kFailed, "a live measurement failed (what there is, is written)"},
+                 {kBadSettings, "bad settings, or a model or data set is missing"},
+                 {kInterrupted, "interrupted"}}));
   command->callback([arguments, &run] { run = [arguments] { return capacity(*arguments); }; });
 }
 

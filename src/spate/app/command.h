@@ -8,11 +8,40 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "spate/base/result.h"
+#include "spate/lab/scenario.h"
 
 namespace spate::app {
 
-// The parsed command puts what is to run here; main runs it and exits with its value
-// (0 success, 1 the thing failed, 2 bad settings, 3 refused). A ConfigError is caught in main.
+// What `spate` exits with: each number means the same in every command, and a command's help says
+// what brings it about (exit_text). scripts and containers rely on them.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;       // it did not come off, or the answer is no
+inline constexpr int kBadSettings = 2;  // what was asked for is wrong or missing; nothing was begun
+inline constexpr int kRefused = 3;      // not here: this machine is too small, the gateway will not
+inline constexpr int kInvalid = 4;      // measured, but the figures must not be used
+inline constexpr int kInterrupted = 130;  // by Ctrl-C; what there was until then is kept
+
+struct ExitMeaning {
+  int status = kDone;
+  std::string_view when;
+};
+// "Exit status: 0 done; 2 bad settings." for a command's help, in lines. Bad settings go without
+// saying: main exits with them for any command, so they are added where they are not among
+// `meanings`.
+std::string exit_text(std::vector<ExitMeaning> meanings);
+// The same for a command that ends with fail().
+std::string usual_exit_text();
+
+// Prints "spate: <message>" to standard error; the command's exit status: kBadSettings for what the
+// user gave (InvalidArgument, NotFound), else kFailed.
+int fail(const Error& error);
+
+// The parsed command puts what is to run here; main runs it and exits with its value, one of those
+// above. A ConfigError is caught in main.
 using Run = std::function<int()>;
 
 void add_dataset_command(CLI::App& app, Run& run);
@@ -42,6 +71,17 @@ struct ReportOptions {
   bool detail = false;  // elasticity and paired statistics after the table
 };
 int report_on(const std::filesystem::path& directory, const ReportOptions& options = {});
+
+// Options that several commands have.
+
+// --limits: how CPU limits are enforced.
+void add_limits_option(CLI::App& command, std::string& limits);
+// --models: some of the scenario's.
+void add_models_option(CLI::App& command, std::vector<std::string>& names);
+// Those models, in the scenario's order; all of them when `names` is empty. Throws ConfigError for
+// a name that is none.
+std::vector<lab::ModelScenario> chosen_models(const lab::Scenario& scenario,
+                                              const std::vector<std::string>& names);
 
 inline constexpr const char* kDetailText =
     "Print after the table how closely supply followed demand, the recovery after each surge, and "

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "spate/app/command.h"
-#include "spate/app/model_command.h"
 #include "spate/models/dataset.h"
 #include "spate/models/load.h"
 #include "spate/models/surface/surface_dataset.h"
@@ -45,7 +44,7 @@ int list(const std::vector<std::string>& parents) {
     }
   }
   std::sort(found.begin(), found.end());
-  int status = 0;
+  int status = kDone;
   for (const auto& directory : found) {
     const auto dataset = Dataset::open(directory);
     if (!dataset) {
@@ -90,7 +89,7 @@ int info_json(const Dataset& dataset, const fs::path& directory) {
   }
   out["description"] = nlohmann::ordered_json::parse(dataset.description_json());
   fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  return 0;
+  return kDone;
 }
 
 int info(const fs::path& directory, bool as_json) {
@@ -125,7 +124,7 @@ int info(const fs::path& directory, bool as_json) {
   for (const auto& skipped : dataset->skipped()) {
     fmt::print("  left out: {}: {}\n", skipped.source, skipped.reason);
   }
-  return 0;
+  return kDone;
 }
 
 int make_surface(const fs::path& out, const models::SurfaceOptions& options) {
@@ -159,7 +158,9 @@ void add_make(CLI::App& dataset, Run& run) {
   surface->add_option("--seed", options.seed, "Of everything random")->capture_default_str();
   surface->add_option("--held-out", options.held_out_ratio, "Share of each class marked held_out")
       ->capture_default_str();
-  surface->footer("Example:\n  spate dataset make surface --out var/datasets/surface --count 420");
+  surface->footer(
+      "Example:\n  spate dataset make surface --out var/datasets/surface --count 420\n\n" +
+      usual_exit_text());
   surface->callback([settings, &run] {
     run = [settings] { return make_surface(settings->out, settings->options); };
   });
@@ -176,6 +177,7 @@ void add_dataset_command(CLI::App& app, Run& run) {
       std::make_shared<std::vector<std::string>>(std::vector<std::string>{"data", "var/datasets"});
   auto* list_command = dataset->add_subcommand("list", "List the data sets of some directories.");
   list_command->add_option("--in", *parents, "Directories to look in")->capture_default_str();
+  list_command->footer(usual_exit_text());
   list_command->callback([parents, &run] { run = [parents] { return list(*parents); }; });
 
   struct Settings {
@@ -191,6 +193,7 @@ void add_dataset_command(CLI::App& app, Run& run) {
                    "files and labels.csv)")
       ->required();
   info_command->add_flag("--json", settings->json, "Print one JSON object");
+  info_command->footer("Example:\n  spate dataset info data/weather\n\n" + usual_exit_text());
   info_command->callback(
       [settings, &run] { run = [settings] { return info(settings->directory, settings->json); }; });
   add_make(*dataset, run);

@@ -234,7 +234,7 @@ int doctor(bool as_json) {
     fmt::print("\n{} thing{} missing: Spate cannot run everything here yet.\n", missing,
                missing == 1 ? " is" : "s are");
   }
-  return missing == 0 ? 0 : 1;
+  return missing == 0 ? kDone : kFailed;
 }
 
 }  // namespace
@@ -246,8 +246,9 @@ void add_doctor_command(CLI::App& app, Run& run) {
       "model\n"
       "runtimes, Docker and the tools of monitoring and tests. Each line says what was found; an "
       "arrow\n"
-      "says what that means or how to get what is missing.\n\n"
-      "Exit status: 0 when the scenarios can run, 1 when something they need is missing.");
+      "says what that means or how to get what is missing.");
+  command->footer(exit_text(
+      {{kDone, "the scenarios can run"}, {kFailed, "something that they need is missing"}}));
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "Print a list of {level, subject, found, meaning}");
   command->callback([&run, as_json] { run = [as_json] { return doctor(*as_json); }; });

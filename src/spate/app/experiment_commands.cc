@@ -19,18 +19,15 @@
 namespace spate::app {
 namespace {
 
-// Exit statuses; the help texts list them.
-constexpr int kOk = 0;
-constexpr int kFailed = 1;
-constexpr int kRefused = 3;
-constexpr int kInvalid = 4;
-constexpr int kInterrupted = 130;
-
-constexpr const char* kExitText =
-    "Exit status: 0 measured and valid; 1 a run could not begin or nothing could be written; 2 "
-    "bad\n"
-    "settings, or a model or data set is missing; 3 the scenario does not fit this machine;\n"
-    "4 measured, but a strategy has no valid run; 130 interrupted (what was measured is reported).";
+// Of run and compare.
+std::string live_exit_text() {
+  return exit_text({{kDone, "measured and valid"},
+                    {kFailed, "a run could not begin or nothing could be written"},
+                    {kBadSettings, "bad settings, or a model or data set is missing"},
+                    {kRefused, "the scenario does not fit this machine"},
+                    {kInvalid, "measured, but a strategy has no valid run"},
+                    {kInterrupted, "interrupted (what was measured is reported)"}});
+}
 
 struct Arguments {
   lab::CompareOptions options;
@@ -59,13 +56,7 @@ int run_experiment(const Arguments& arguments) {
   options.version = SPATE_VERSION;
   if (arguments.has_seed) options.seed = arguments.seed;
   if (!arguments.prices.empty()) options.prices = judge::read_price_file(arguments.prices);
-  lab::CompareOutcome outcome;
-  try {
-    outcome = lab::compare(options);
-  } catch (const lab::Refused& refused) {
-    fmt::print(stderr, "spate: {}\n", refused.message);
-    return kRefused;
-  }
+  const lab::CompareOutcome outcome = lab::compare(options);
   if (outcome.failure) fmt::print(stderr, "spate: {}\n", outcome.failure->message);
   const int reported =
       outcome.runs > 0 ? report_on(outcome.directory, {"", arguments.detail}) : kFailed;
@@ -124,12 +115,7 @@ void add_common(CLI::App& command, const std::shared_ptr<Arguments>& arguments) 
   command.add_flag("--remeasure", o.remeasure,
                    "Measure the capacity of one replica again instead of using what "
                    "var/capacity has for this model, CPU limit and machine");
-  command
-      .add_option("--limits", o.limits,
-                  "How CPU limits are enforced: cgroup, duty_cycle (the worker rests by itself), "
-                  "none, or auto: cgroup where that works, else duty_cycle. Default: auto")
-      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
-      ->type_name("HOW");
+  add_limits_option(command, o.limits);
 }
 
 void add_run(CLI::App& app, Run& run) {
@@ -146,7 +132,7 @@ void add_run(CLI::App& app, Run& run) {
       ->required()
       ->type_name("NAME");
   command->footer(std::string("Example:\n  spate run scenarios/demo.yaml --strategy vertical\n\n") +
-                  kExitText);
+                  live_exit_text());
   command->callback([arguments, &run] {
     run = [arguments] {
       arguments->options.strategies = {arguments->strategy};
@@ -177,7 +163,7 @@ void add_compare(CLI::App& app, Run& run) {
       ->type_name("N");
   command->footer(std::string("Example:\n  spate compare scenarios/demo.yaml --strategies "
                               "none,horizontal,vertical --repeat 3\n\n") +
-                  kExitText);
+                  live_exit_text());
   command->callback(
       [arguments, &run] { run = [arguments] { return run_experiment(*arguments); }; });
 }
@@ -196,10 +182,10 @@ void add_report(CLI::App& app, Run& run) {
                    "Prices in place of those that the runs were made with (docs/prices.md)")
       ->type_name("FILE");
   command->add_flag("--detail", arguments->detail, kDetailText);
-  command->footer(
-      "Example:\n  spate report var/runs/demo-20260101T120000Z\n\n"
-      "Exit status: 0 done; 1 it holds no run, or cannot be written; 4 a strategy has no valid "
-      "run.");
+  command->footer("Example:\n  spate report var/runs/demo-20260101T120000Z\n\n" +
+                  exit_text({{kDone, "done"},
+                             {kFailed, "it holds no run, or cannot be written"},
+                             {kInvalid, "a strategy has no valid run"}}));
   command->callback([arguments, &run] {
     run = [arguments] {
       return report_on(arguments->directory, {arguments->prices, arguments->detail});
@@ -235,7 +221,7 @@ int report_on(const std::filesystem::path& directory, const ReportOptions& optio
   for (const auto& s : summary->comparison.strategies) {
     if (s.valid_runs == 0) return kInvalid;
   }
-  return kOk;
+  return kDone;
 }
 
 void add_experiment_commands(CLI::App& app, Run& run) {

@@ -100,7 +100,7 @@ int run_export(ExportArguments arguments) {
   const auto& info = registry.find(chosen.kind, "spate export");
   const auto options = scaling::StrategyRegistry::read_options(info, chosen.options);
   fmt::print("{}", write_manifest(kind_of(arguments.as), info, options, manifest));
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -155,8 +155,9 @@ void add_export_command(CLI::App& app, Run& run) {
       ->type_name("URL");
   command->footer(
       "Example:\n  spate tune keda suites/standard.yaml\n"
-      "  spate export keda --as keda --options var/tuning/standard-keda.yaml --model resnet50\n\n"
-      "Exit status: 0 written to standard output; 2 it cannot be expressed, or bad settings.");
+      "  spate export keda --as keda --options var/tuning/standard-keda.yaml --model resnet50\n\n" +
+      exit_text({{kDone, "written to standard output"},
+                 {kBadSettings, "it cannot be expressed, or bad settings"}}));
   command->callback([arguments, &run] { run = [arguments] { return run_export(*arguments); }; });
 }
 

@@ -238,7 +238,7 @@ class Gateway {
       control_->shut_down(std::chrono::seconds(15), [this](bool all_gone) {
         if (!all_gone) {
           spdlog::error("some workers did not leave in time");
-          status_ = 1;
+          status_ = kFailed;
         }
         if (const Status removed = backend_->tidy(); !removed) {
           spdlog::warn("{}", removed.error().message);
@@ -270,7 +270,7 @@ class Gateway {
   boost::asio::signal_set signals_;
   const double started_unix_s_ = to_unix_s(clock_.wall_now());
   bool ending_ = false;
-  int status_ = 0;
+  int status_ = kDone;
 };
 
 int run_gateway(const std::string& file, const std::string& log_level) {
@@ -301,6 +301,9 @@ void add_gateway_command(CLI::App& app, Run& run) {
   command->add_option("--log-level", settings->log_level, "trace, debug, info, warn, error, off")
       ->capture_default_str()
       ->type_name("LEVEL");
+  command->footer(exit_text({{kDone, "ended when it was told to"},
+                             {kFailed, "some workers did not leave in time"},
+                             {kBadSettings, "bad settings, or it could not begin"}}));
   command->callback([&run, settings] {
     run = [settings] { return run_gateway(settings->config, settings->log_level); };
   });

@@ -22,10 +22,7 @@ constexpr const char* kAbout =
     "says.\n"
     "/healthz: it lives and does its work; /readyz: besides, a gateway has the replicas it wants, "
     "a\n"
-    "worker has loaded its model.\n\n"
-    "Exit status: 0 healthy (a status of 2xx), 1 not healthy or no answer, 2 bad settings.\n\n"
-    "Example:\n"
-    "  spate health --url http://127.0.0.1:9464/readyz";
+    "worker has loaded its model.";
 
 std::string first_line(const std::string& text) {
   return text.substr(0, std::min<std::size_t>(text.find_first_of("\r\n"), 200));
@@ -38,12 +35,12 @@ int health(const std::string& url, double timeout_s) {
       throw ConfigError("--url: " + answer.error().message);
     }
     fmt::print("no answer: {}: {}\n", url, answer.error().message);
-    return 1;
+    return kFailed;
   }
   const bool good = answer->status >= 200 && answer->status < 300;
   fmt::print("{}: {}: {} {}\n", good ? "healthy" : "not healthy", url, answer->status,
              first_line(answer->body));
-  return good ? 0 : 1;
+  return good ? kDone : kFailed;
 }
 
 }  // namespace
@@ -63,6 +60,9 @@ void add_health_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(0.1, 60.0))
       ->capture_default_str()
       ->type_name("SECONDS");
+  command->footer(
+      "Example:\n  spate health --url http://127.0.0.1:9464/readyz\n\n" +
+      exit_text({{kDone, "healthy (a status of 2xx)"}, {kFailed, "not healthy or no answer"}}));
   command->callback([&run, settings] {
     run = [settings] { return health(settings->url, settings->timeout_s); };
   });

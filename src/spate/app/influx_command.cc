@@ -28,7 +28,6 @@
 namespace spate::app {
 namespace {
 
-constexpr int kInvalidRun = 3;
 constexpr int kNice = -10;
 
 // --- arguments --------------------------------------------------------------------------------
@@ -308,7 +307,7 @@ int dry_run(const influx::Plan& plan, const influx::Schedule& schedule) {
     for (const std::string& note : profile->notes()) fmt::print("  {}\n", note);
   }
   fmt::print("warm-up: {} requests in {:.6g} s\n", schedule.warm_up_requests(), plan.warm_up_s);
-  return 0;
+  return kDone;
 }
 
 int run_influx(const Arguments& arguments) {
@@ -333,14 +332,14 @@ int run_influx(const Arguments& arguments) {
   if (!view.plan->run_dir.empty()) write_reports(view);
   if (!status) {
     fmt::print(stderr, "spate influx: {}\n", status.error().message);
-    return 1;
+    return kFailed;
   }
   if (arguments.json) {
     fmt::print("{}\n", influx::dump(influx::summary_json(view), 1));
   } else {
     fmt::print("{}", influx::summary_text(view));
   }
-  return view.verdict.valid ? 0 : kInvalidRun;
+  return view.verdict.valid ? kDone : kInvalid;
 }
 
 constexpr const char* kFooter = R"(
@@ -355,8 +354,7 @@ A profile file holds one profile, for example
   {kind: spike, base_per_s: 5, peak_per_s: 50, at_s: 30, rise_s: 2, hold_s: 20, fall_s: 5}
 Kinds: constant, steps, ramp, sine, diurnal, spike, trace (docs/influx.md).
 
-Exit status: 0 the load was delivered as planned; 3 it was not, the figures must not be used (the
-reasons are printed); 1 the broker could not be reached; 2 bad settings.)";
+)";
 
 void add_load_options(CLI::App& command, Arguments& a) {
   command.add_option("--broker", a.broker, "mqtt://[USER@]HOST[:PORT]")->capture_default_str();
@@ -434,7 +432,13 @@ void add_influx_command(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->add_flag("--json", a.json, "Print the summary as JSON");
   command->add_flag("--dry-run", a.dry_run, "Make the schedule, describe it and stop");
-  command->footer(kFooter);
+  command->footer(
+      kFooter +
+      exit_text(
+          {{kDone, "the load was delivered as planned"},
+           {kFailed, "the broker could not be reached"},
+           {kInvalid,
+            "it was not delivered so: the figures must not be used (the reasons are printed)"}}));
   command->callback([arguments, &run] { run = [arguments] { return run_influx(*arguments); }; });
 }
 

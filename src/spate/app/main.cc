@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "spate/app/command.h"
 #include "spate/base/config_error.h"
+#include "spate/base/config_reader.h"
+#include "spate/lab/compare.h"
 
 namespace {
 
@@ -26,6 +31,55 @@ class BriefSubcommands : public CLI::Formatter {
     return out.str();
   }
 };
+
+// What a word that `command` has no use for was meant to be.
+std::string unknown_word(const CLI::App& command, const std::string& word) {
+  const bool option = word.starts_with('-');
+  const auto subcommands = command.get_subcommands({});
+  if (!option && subcommands.empty()) return fmt::format("unexpected argument \"{}\"", word);
+  std::vector<std::string> known;
+  if (option) {
+    for (const CLI::Option* o : command.get_options()) {
+      for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
+    }
+  } else {
+    for (const CLI::App* c : subcommands) known.push_back(c->get_name());
+  }
+  const std::string given = word.substr(0, word.find('='));
+  const std::string near = spate::nearest_word(given, known);
+  return fmt::format("unknown {} {}{}", option ? "option" : "command", given,
+                     near.empty() ? "" : "; did you mean " + near + "?");
+}
+
+// Says in one line what is wrong with the command line, and where its help is.
+void print_usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string name = app.get_name();
+  // CLI11 complains of what is missing first; the word that it does not know is why.
+  while (command->remaining().empty() && !command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  const auto unknown = command->remaining();
+  fmt::print(stderr, "spate: {} (see {} --help)\n",
+             unknown.empty() ? error.what() : unknown_word(*command, unknown.front()), name);
+}
+
+// The command that was chosen, to its end.
+int run_chosen(const spate::app::Run& run) {
+  try {
+    return run();
+  } catch (const spate::ConfigError& error) {
+    fmt::print(stderr, "spate: {}\n", error.what());
+    return spate::app::kBadSettings;
+  } catch (const spate::lab::Refused& refused) {
+    fmt::print(stderr, "spate: {}\n", refused.message);
+    return spate::app::kRefused;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "spate: unexpected error: {}\n", error.what());
+    return spate::app::kFailed;
+  }
+}
 
 }  // namespace
 
@@ -60,14 +114,13 @@ int main(int argc, char** argv) {
   spate::app::add_doctor_command(app, run);
   spate::app::add_health_command(app, run);
 
-  CLI11_PARSE(app, argc, argv);
   try {
-    return run ? run() : 2;
-  } catch (const spate::ConfigError& error) {
-    std::fprintf(stderr, "spate: %s\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "spate: unexpected error: %s\n", error.what());
-    return 1;
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    print_usage_error(app, error);
+    return spate::app::kBadSettings;
   }
+  return run_chosen(run);
 }

@@ -113,14 +113,14 @@ int bench(const BenchSettings& settings) {
                                      {"p99_ms", to_ms(latency.quantile(0.99))},
                                      {"max_ms", to_ms(latency.max())}};
     fmt::print("{}\n", out.dump());
-    return 0;
+    return kDone;
   }
   fmt::print("{} {}: loaded in {:.1f} ms; {} thread{} for {:.1f} s, one sample a call\n",
              manifest.name, manifest.version, to_ms(load_time), settings.threads,
              settings.threads == 1 ? "" : "s", took_s);
   fmt::print("  {:.0f} per second; p50 {:.4g} ms, p99 {:.4g} ms, longest {:.4g} ms\n", per_s,
              to_ms(latency.quantile(0.5)), to_ms(latency.quantile(0.99)), to_ms(latency.max()));
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -150,7 +150,8 @@ void add_model_bench(CLI::App& model, Run& run) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_flag("--json", settings->json, "Print one JSON object");
-  command->footer("Example:\n  spate model bench var/models/linear --seconds 3 --threads 2");
+  command->footer("Example:\n  spate model bench var/models/linear --seconds 3 --threads 2\n\n" +
+                  usual_exit_text());
   command->callback([settings, &run] { run = [settings] { return bench(*settings); }; });
 }
 

@@ -87,7 +87,7 @@ void complete(const std::string& kind, TableSettings& settings) {
 int finish(const Result<models::BuildReport>& report, const std::filesystem::path& out) {
   if (!report) return fail(report.error());
   print_build(*report, out);
-  return 0;
+  return kDone;
 }
 
 void add_linear(CLI::App& build, Run& run) {
@@ -100,7 +100,8 @@ void add_linear(CLI::App& build, Run& run) {
   command->footer(
       "Example:\n"
       "  spate model build linear --csv houses.csv --target price --features area,rooms --out "
-      "var/models/houses");
+      "var/models/houses\n\n" +
+      usual_exit_text());
   command->callback([settings, &run] {
     run = [settings] {
       complete("linear", *settings);
@@ -151,7 +152,8 @@ void add_xgboost(CLI::App& build, Run& run) {
       ->capture_default_str();
   command->footer(
       "Example:\n"
-      "  spate model build xgboost --dataset data/weather --out var/models/xgboost");
+      "  spate model build xgboost --dataset data/weather --out var/models/xgboost\n\n" +
+      usual_exit_text());
   command->callback([settings, &run] {
     run = [settings] {
       complete("xgboost", *settings);

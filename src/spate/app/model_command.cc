@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -32,7 +31,7 @@ int show_info(const std::filesystem::path& directory, bool as_json) {
     object["files_verified"] = files.has_value();
     object["runtime"] = runtime ? nlohmann::ordered_json(*runtime) : nlohmann::ordered_json();
     fmt::print("{}\n", object.dump(2));
-    return files ? 0 : fail(files.error());
+    return files ? kDone : fail(files.error());
   }
   const Manifest& m = *manifest;
   fmt::print("{}\n  kind      {} ({}), version {}\n  task      {}\n", m.name, m.kind, m.variant,
@@ -61,17 +60,10 @@ int show_info(const std::filesystem::path& directory, bool as_json) {
   if (!m.created_by.empty()) fmt::print("  made by   {}\n", m.created_by);
   if (!files) return fail(files.error());
   fmt::print("  files     agree with the manifest\n");
-  return 0;
+  return kDone;
 }
 
 }  // namespace
-
-int fail(const Error& error) {
-  std::fflush(stdout);
-  fmt::print(stderr, "spate: {}\n", error.message);
-  const bool user = error.code == ErrorCode::InvalidArgument || error.code == ErrorCode::NotFound;
-  return user ? 2 : 1;
-}
 
 std::string quality_text(const Manifest& manifest) {
   if (manifest.held_out.empty()) return {};
@@ -125,6 +117,7 @@ void add_model_command(CLI::App& app, Run& run) {
       ->required();
   info->add_flag("--json", settings->json,
                  "Print the manifest as JSON, with files_verified and runtime");
+  info->footer("Example:\n  spate model info var/models/linear\n\n" + usual_exit_text());
   info->callback([settings, &run] {
     run = [settings] { return show_info(settings->directory, settings->json); };
   });

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "spate/app/command.h"
-#include "spate/base/result.h"
 #include "spate/models/manifest.h"
 #include "spate/models/training_table.h"
 
@@ -16,10 +15,6 @@ namespace spate::app {
 void add_model_build_tables(CLI::App& build, Run& run);  // linear, xgboost
 void add_model_predict(CLI::App& model, Run& run);
 void add_model_bench(CLI::App& model, Run& run);
-
-// Prints "spate: <message>" to standard error; the command's exit status: 2 for what the user
-// gave (InvalidArgument, NotFound), else 1.
-int fail(const Error& error);
 
 // The held-out quality beside its trivial baseline, in words; "" without one.
 std::string quality_text(const models::Manifest& manifest);

@@ -26,7 +26,7 @@ int build_resnet50(const ResNet50Options& options) {
   if (!built) return fail(built.error());
   std::printf("  held out: %s\n  backbone: random\nsaved %s (version %s)\n",
               quality_text(*built).c_str(), options.out.c_str(), built->version.c_str());
-  return 0;
+  return kDone;
 }
 
 int import_onnx(const ImportOptions& options) {
@@ -37,7 +37,7 @@ int import_onnx(const ImportOptions& options) {
   std::printf("  %s, %zu classes\n  settings: %s\nsaved %s (version %s)\n",
               imported->variant.c_str(), imported->classes.size(), imported->settings_json.c_str(),
               options.out.c_str(), imported->version.c_str());
-  return 0;
+  return kDone;
 }
 
 void add_build(CLI::App& build, Run& run) {
@@ -57,6 +57,7 @@ void add_build(CLI::App& build, Run& run) {
       "label. Takes about 0.1 s an image on one core, and 1 GB of memory.\n\n"
       "Example:\n"
       "  spate model build resnet50 --images var/datasets/surface --out var/models/resnet50");
+  command->footer(usual_exit_text());
   command
       ->add_option("--images", options->images,
                    "data set: label/*.jpg folders, or files with a labels.csv (file,label[,split])")
@@ -93,6 +94,7 @@ void add_import(CLI::App& model, Run& run) {
       "antialiased), the middle --crop x --crop, (sample / 255 - mean) / std per channel.\n\n"
       "Example:\n"
       "  spate model import resnet50.onnx --labels imagenet_classes.txt --out var/models/resnet50");
+  command->footer(usual_exit_text());
   command->add_option("file", options->onnx_file, "the ONNX file")
       ->required()
       ->type_name("FILE.onnx");

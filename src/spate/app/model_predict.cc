@@ -193,7 +193,7 @@ int report(const PredictSettings& settings, const models::Manifest& manifest,
     }
     if (failed > 0) fmt::print("{} of {} samples failed, see above\n", failed, answers.size());
   }
-  return failed > 0 ? 1 : 0;
+  return failed > 0 ? kFailed : kDone;
 }
 
 int predict(const PredictSettings& settings) {
@@ -223,8 +223,7 @@ void add_model_predict(CLI::App& model, Run& run) {
   auto* command = model.add_subcommand(
       "predict",
       "Answer one input or many. Where the true answers are known (the target's column of a CSV, a "
-      "data set's labels) the quality is printed too. Exit status 1 when any input could not be "
-      "answered; each is named with the reason.");
+      "data set's labels) the quality is printed too.");
   command->add_option("directory", settings->directory, "Model directory")->required();
   command->add_option("input", settings->input,
                       "A row (1.2,3.4,…), a JSON request, a CSV, a JPEG or PNG, or a folder of "
@@ -246,7 +245,12 @@ void add_model_predict(CLI::App& model, Run& run) {
       "  spate model predict var/models/linear data/temperature/held_out.csv\n"
       "  spate model predict var/models/xgboost '{\"features\":{\"precipitation\":0,…}}' --json\n"
       "  spate model predict var/models/resnet50 --dataset var/datasets/surface --split held_out "
-      "--expected expected.jsonl");
+      "--expected expected.jsonl\n\n" +
+      exit_text({{kDone, "every input was answered"},
+                 {kFailed,
+                  "it failed, or an input could not be answered (each is named with the "
+                  "reason)"},
+                 {kBadSettings, "bad settings, or what was named is missing or wrong"}}));
   command->callback([settings, &run] { run = [settings] { return predict(*settings); }; });
 }
 

@@ -35,19 +35,8 @@ struct Arguments {
 // The scenario's models that are asked for, each model directory once.
 lab::Scenario choose(const Arguments& arguments) {
   lab::Scenario scenario = lab::read_scenario(arguments.scenario);
-  std::string known;
-  for (const auto& m : scenario.models) known += (known.empty() ? "" : ", ") + m.name;
-  for (const std::string& name : arguments.models) {
-    if (scenario.find_model(name) != nullptr) continue;
-    throw ConfigError(fmt::format("--models: {} has no model \"{}\" (it has: {})",
-                                  arguments.scenario.string(), name, known));
-  }
   std::vector<lab::ModelScenario> chosen;
-  for (auto& m : scenario.models) {
-    const auto& wanted = arguments.models;
-    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), m.name) == wanted.end()) {
-      continue;
-    }
+  for (auto& m : chosen_models(scenario, arguments.models)) {
     const bool seen = std::any_of(chosen.begin(), chosen.end(), [&](const auto& c) {
       return lab::profiled_name(c) == lab::profiled_name(m);
     });
@@ -105,7 +94,7 @@ int profile(Arguments arguments) {
   std::filesystem::remove(arguments.out.string() + ".part", failed);
   if (!samples) {
     fmt::print(stderr, "spate: {}\n", samples.error().message);
-    return loop.interrupted() ? 130 : 1;
+    return loop.interrupted() ? kInterrupted : kFailed;
   }
   const nlohmann::ordered_json file = lab::assemble_profile(*samples);
   const std::string text = compact(file) + "\n";
@@ -113,11 +102,11 @@ int profile(Arguments arguments) {
   (void)sim::read_machine_profile(ConfigReader::from_text(text, arguments.out.string()));
   if (const Status written = write_file(arguments.out, text); !written) {
     fmt::print(stderr, "spate: {}\n", written.error().message);
-    return 1;
+    return kFailed;
   }
   std::filesystem::remove_all(options.work, failed);
   fmt::print("{}profile: {}\n", lab::profile_table(file), arguments.out.string());
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -137,11 +126,7 @@ void add_profile_command(CLI::App& app, Run& run) {
                    "Scenario whose models are measured, with its data sets. Default: "
                    "scenarios/demo.yaml")
       ->type_name("SCENARIO.yaml");
-  command
-      ->add_option("--models", arguments->models,
-                   "Only these models of the scenario, separated by commas. Default: all")
-      ->delimiter(',')
-      ->type_name("A,B,…");
+  add_models_option(*command, arguments->models);
   command->add_option("--out", arguments->out, "File to write. Default: var/profile.json")
       ->type_name("FILE");
   command
@@ -167,19 +152,17 @@ void add_profile_command(CLI::App& app, Run& run) {
       ->delimiter(',')
       ->check(CLI::Range(0.05, 64.0))
       ->type_name("C,…");
-  command
-      ->add_option("--limits", o.limits,
-                   "How CPU limits are enforced: cgroup, duty_cycle, none, or auto. Default: auto")
-      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
-      ->type_name("HOW");
+  add_limits_option(*command, o.limits);
   command->add_flag("--quick", arguments->quick,
                     "Short and rough: at most 1 s a measurement, 3 starts, 4 changes of limits");
   command->footer(
       "Example:\n  spate profile --out profiles/mine.json\n"
       "  spate simulate scenarios/demo.yaml --strategies none,vertical --profile "
-      "profiles/mine.json\n\n"
-      "Exit status: 0 measured (warnings are in the file and in the summary); 1 it could not be\n"
-      "measured or written; 2 bad settings, or a model or data set is missing; 130 interrupted.");
+      "profiles/mine.json\n\n" +
+      exit_text({{kDone, "measured (warnings are in the file and in the summary)"},
+                 {kFailed, "it could not be measured or written"},
+                 {kBadSettings, "bad settings, or a model or data set is missing"},
+                 {kInterrupted, "interrupted"}}));
   command->callback([arguments, &run] { run = [arguments] { return profile(*arguments); }; });
 }
 

@@ -152,9 +152,13 @@ void add_simulate_command(CLI::App& app, Run& run) {
                     "whatever the rate, at the same cost (docs/simulator.md has its error)");
   command->footer(
       "Example:\n  spate simulate scenarios/demo.yaml --strategies none,horizontal,vertical "
-      "--seeds 20\n\n"
-      "Exit status: 0 simulated; 2 bad settings, a profile of another version, or a scenario that\n"
-      "cannot meet its objective whatever is done; 4 a strategy has no valid run.");
+      "--seeds 20\n\n" +
+      exit_text({{kDone, "simulated"},
+                 {kFailed, "the report could not be written"},
+                 {kBadSettings,
+                  "bad settings, a profile of another version, or a scenario that cannot meet its "
+                  "objective whatever is done"},
+                 {kInvalid, "a strategy has no valid run"}}));
   command->callback([arguments, &run] { run = [arguments] { return simulate(*arguments); }; });
 }
 

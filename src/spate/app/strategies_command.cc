@@ -114,17 +114,17 @@ int run_strategies(const std::string& name, bool json) {
                                           [&](const auto& w) { return w.name == info.name; });
     }
     fmt::print("{}\n", out.dump(2));
-    return 0;
+    return kDone;
   }
   if (!name.empty()) {
     print(all.front());
-    return 0;
+    return kDone;
   }
   print_lines(strategies);
   fmt::print("\nWrappers, usable around any of them:\n");
   print_lines(wrappers);
   fmt::print("\nOptions of one: spate strategies NAME\n");
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -137,6 +137,8 @@ void add_strategies_command(CLI::App& app, Run& run) {
   auto settings = std::make_shared<Settings>();
   CLI::App* command = app.add_subcommand("strategies", kAbout);
   command->add_option("NAME", settings->name, "Only this strategy or wrapper, with its options");
+  command->footer(exit_text(
+      {{kDone, "listed"}, {kBadSettings, "bad settings, or there is none of that name"}}));
   command->add_flag("--json", settings->json, "As JSON: name, summary, source, options, wrapper");
   command->callback([&run, settings] {
     run = [settings] { return run_strategies(settings->name, settings->json); };

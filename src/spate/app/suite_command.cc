@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "spate/app/command.h"
-#include "spate/app/model_command.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/scaling/strategies.h"
@@ -124,7 +123,7 @@ int run_one(const SuiteArguments& arguments, const std::string& file) {
              (options.out / "summary.json").string(), (options.out / "report.html").string());
   fmt::print("simulated {:.4g} requests in {} cells, {} taken from an earlier run\n", requests,
              cells->size() - kept_cells, kept_cells);
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -138,28 +137,31 @@ void add_suite_command(CLI::App& app, Run& run) {
       "run",
       "Runs every strategy on every demand with every seed, and writes report.html and "
       "summary.json. What an earlier run has done is kept: the same command goes on.");
-  add->add_option("files", arguments->files, "suites (suites/standard.yaml)")
+  add->add_option("files", arguments->files, "Suites (suites/standard.yaml)")
       ->required()
       ->check(CLI::ExistingFile);
-  add->add_option("--out", arguments->out, "output directory (default var/suites/<name>)");
-  add->add_option("--strategies", arguments->strategies, "only these of the suite")->delimiter(',');
-  add->add_option("--demands", arguments->demands, "only these of the suite")->delimiter(',');
-  add->add_option("--prices", arguments->prices, "prices in place of the suite's (docs/prices.md)")
+  add->add_option("--out", arguments->out, "Output directory. Default: var/suites/<name>");
+  add->add_option("--strategies", arguments->strategies, "Only these of the suite")->delimiter(',');
+  add->add_option("--demands", arguments->demands, "Only these of the suite")->delimiter(',');
+  add->add_option("--prices", arguments->prices, "Prices in place of the suite's (docs/prices.md)")
       ->type_name("FILE");
-  add->add_option("--threads", arguments->threads, "cells at once (default: the machine's CPUs)")
+  add->add_option("--threads", arguments->threads, "Cells at once. Default: this machine's CPUs")
       ->check(CLI::Range(1, 1024));
   add->add_option("--clairvoyant", arguments->clairvoyant,
-                  "also search the cheapest schedule of one who knows the demand, trying so many "
-                  "per model (16 take about as long as 16 strategies; default: no search)")
+                  "Also search the cheapest schedule of one who knows the demand, trying so many "
+                  "per model (16 take about as long as 16 strategies). Default: no search")
       ->check(CLI::Range(2, 10'000))
       ->type_name("N");
-  add->add_flag("--fresh", arguments->fresh, "simulate again what is there already");
+  add->add_flag("--fresh", arguments->fresh, "Simulate again what is there already");
+  add->footer("Example:\n  spate suite run suites/standard.yaml --strategies hpa_cpu,keda\n\n" +
+              exit_text({{kDone, "simulated, whatever came out"},
+                         {kFailed, "a file could not be read or written"}}));
   add->callback([arguments, &run] {
     run = [arguments] {
       if (arguments->files.size() > 1 && !arguments->out.empty()) {
         throw ConfigError("--out takes one suite; without it each has a directory of its own");
       }
-      int status = 0;
+      int status = kDone;
       for (const auto& file : arguments->files)
         status = std::max(status, run_one(*arguments, file));
       return status;

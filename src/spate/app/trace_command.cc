@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "spate/app/command.h"
-#include "spate/app/model_command.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/influx/trace.h"
@@ -86,11 +85,11 @@ int import(ImportArguments& arguments) {
              from > 0.0 ? " from " + judge::time_text(from) : std::string());
   fmt::print("{}\n", influx::describe(imported->report));
   for (const auto& note : imported->notes) fmt::print("{}\n", note);
-  return 0;
+  return kDone;
 }
 
 int info(const std::vector<std::string>& files) {
-  int status = 0;
+  int status = kDone;
   for (const auto& file : files) {
     const auto trace = influx::read_trace(file);
     if (!trace) {
@@ -141,11 +140,17 @@ void add_trace_command(CLI::App& app, Run& run) {
   add->add_option("--end", arguments->end, "with --url: time of the last point")->type_name("TIME");
   add->add_option("--step", range.step_s, "with --url: seconds between two points")
       ->check(CLI::Range(1e-3, 1e7));
+  add->footer(
+      "Example:\n  spate trace import azure_llm_2023 code.csv.gz --out var/traces/code.csv\n\n" +
+      exit_text({{kDone, "written"},
+                 {kFailed, "a server or the file system failed"},
+                 {kBadSettings, "bad settings, or an archive that is missing or damaged"}}));
   add->callback([arguments, &run] { run = [arguments] { return import(*arguments); }; });
 
   auto files = std::make_shared<std::vector<std::string>>();
   auto* show = command->add_subcommand("info", "Says what is in a trace: totals, bursts and gaps.");
   show->add_option("files", *files, "t_s,requests")->required();
+  show->footer("Example:\n  spate trace info var/traces/code.csv\n\n" + usual_exit_text());
   show->callback([files, &run] { run = [files] { return info(*files); }; });
 }
 

@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "spate/app/command.h"
-#include "spate/app/model_command.h"
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
 #include "spate/scaling/strategies.h"
@@ -72,7 +71,7 @@ int run_tune(TuneArguments arguments) {
     return fail(written.error());
   }
   fmt::print("{}\noptions: {}\n", tuned_text(tuned), out.string());
-  return 0;
+  return kDone;
 }
 
 }  // namespace
@@ -120,8 +119,9 @@ void add_tune_command(CLI::App& app, Run& run) {
       ->type_name("FILE");
   command->footer(
       "Example:\n  spate tune hpa_cpu suites/standard.yaml --budget 600\n"
-      "  spate tune keda suites/standard.yaml --parameters target,cooldown_period_s=10..600\n\n"
-      "Exit status: 0 searched, whatever came out; 2 bad settings.");
+      "  spate tune keda suites/standard.yaml --parameters target,cooldown_period_s=10..600\n\n" +
+      exit_text(
+          {{kDone, "searched, whatever came out"}, {kFailed, "the file could not be written"}}));
   command->callback([arguments, &run] { run = [arguments] { return run_tune(*arguments); }; });
 }
 

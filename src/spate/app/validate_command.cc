@@ -17,29 +17,18 @@
 namespace spate::app {
 namespace {
 
-constexpr int kAllWithin = 0;
-constexpr int kSomeNot = 1;
-constexpr int kNotRun = 2;
-constexpr int kInterrupted = 130;
-
 int run_validation(const lab::ValidateOptions& given) {
   init_logging("spate", "warn");
   lab::ValidateOptions options = given;
   options.compare.version = SPATE_VERSION;
-  lab::ValidationOutcome outcome;
-  try {
-    outcome = lab::validate(options);
-  } catch (const lab::Refused& refused) {
-    fmt::print(stderr, "spate: {}\n", refused.message);
-    return kNotRun;
-  }
+  const lab::ValidationOutcome outcome = lab::validate(options);
   std::vector<lab::ValidationLine> lines;
   for (const auto& s : outcome.scenarios) lines.insert(lines.end(), s.lines.begin(), s.lines.end());
   for (const auto& s : outcome.skipped) fmt::print("skipped {}: {}\n", s.strategy, s.reason);
   for (const auto& note : outcome.notes) fmt::print("note: {}\n", note);
   if (lines.empty()) {
     fmt::print(stderr, "spate: there is no valid live run to compare with\n");
-    return outcome.interrupted ? kInterrupted : kNotRun;
+    return outcome.interrupted ? kInterrupted : kInvalid;
   }
   const std::string table = lab::validation_table(lines);
   fmt::print("\n{}\n", table);
@@ -47,11 +36,11 @@ int run_validation(const lab::ValidateOptions& given) {
   const auto page = report::write_validation(outcome, options.out);
   if (!written || !page) {
     fmt::print(stderr, "spate: {}\n", (!written ? written.error() : page.error()).message);
-    return kNotRun;
+    return kFailed;
   }
   fmt::print("summary: {}\nreport:  {}\n", (options.out / "summary.json").string(), page->string());
   if (outcome.interrupted) return kInterrupted;
-  return outcome.counted.all_within() ? kAllWithin : kSomeNot;
+  return outcome.counted.all_within() ? kDone : kFailed;
 }
 
 void add_options(CLI::App& command, const std::shared_ptr<lab::ValidateOptions>& o) {
@@ -90,11 +79,7 @@ void add_options(CLI::App& command, const std::shared_ptr<lab::ValidateOptions>&
                   "Where live and simulated runs and the report go. Valid live runs that are there "
                   "are kept, so that a set can be made in several goes. Default: var/validation")
       ->type_name("DIR");
-  command
-      .add_option("--limits", o->compare.limits,
-                  "How CPU limits are enforced: cgroup, duty_cycle, none, or auto. Default: auto")
-      ->check(CLI::IsMember({"auto", "cgroup", "duty_cycle", "none"}))
-      ->type_name("HOW");
+  add_limits_option(command, o->compare.limits);
   command.add_flag("--remeasure", o->compare.remeasure,
                    "Measure the capacity of one replica again. A scenario that has live runs keeps "
                    "theirs");
@@ -113,10 +98,12 @@ void add_validate_command(CLI::App& app, Run& run) {
       "(docs/validation.md). A live run takes about a minute; run it on a quiet machine.");
   add_options(*command, options);
   command->footer(
-      "Example:\n  spate validate scenarios/validate/*.yaml --repeat 5 --out var/validation\n\n"
-      "Exit status: 0 all within; 1 some not, or too few runs to tell; 2 not run: bad settings, "
-      "the\n"
-      "scenario does not fit, or no valid live run; 130 interrupted (the same command goes on).");
+      "Example:\n  spate validate scenarios/validate/*.yaml --repeat 5 --out var/validation\n\n" +
+      exit_text({{kDone, "all within"},
+                 {kFailed, "some not, too few runs to tell, or the report could not be written"},
+                 {kRefused, "a scenario does not fit this machine"},
+                 {kInvalid, "there is no valid live run to compare with"},
+                 {kInterrupted, "interrupted (the same command goes on)"}}));
   command->callback([options, &run] { run = [options] { return run_validation(*options); }; });
 }
 

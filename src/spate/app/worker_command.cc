@@ -33,14 +33,13 @@ It follows its CPU limit while it runs, whoever sets it: the gateway, or its own
   latency     one prediction at a time; its threads follow the CPUs
 
 SIGTERM (or SIGINT) drains: it takes no new work, finishes what it has, and exits. A second one
-ends it at once. While the gateway is away it dials again for 30 s, then gives up.
+ends it at once. While the gateway is away it dials again for 30 s, then gives up.)";
 
-Exit status: 0 drained, or no gateway any more; 1 the model cannot be served, or the drain took
-longer than --grace; 2 bad settings; 3 refused by the gateway (wrong token, unknown route).
-
-Example:
+constexpr const char* kExample = R"(Example:
   spate worker --model var/models/linear --route linear --replica linear-1 \
-    --gateway unix:run/gateway.sock --token-file run/token --cpu-limit 0.5)";
+    --gateway unix:run/gateway.sock --token-file run/token --cpu-limit 0.5
+
+)";
 
 struct Settings {
   std::string model;
@@ -185,6 +184,11 @@ void add_worker_command(CLI::App& app, Run& run) {
   command->add_option("--log-level", settings->log_level, "trace, debug, info, warn, error, off")
       ->capture_default_str()
       ->type_name("LEVEL");
+  command->footer(
+      kExample +
+      exit_text({{kDone, "drained, or no gateway any more"},
+                 {kFailed, "the model cannot be served, or the drain took longer than --grace"},
+                 {kRefused, "refused by the gateway (wrong token, unknown route)"}}));
   command->callback(
       [&run, settings] { run = [settings] { return run_worker_command(*settings); }; });
 }

@@ -108,7 +108,7 @@ TEST_F(InfluxCommand, ServesItsMetricsAndNotesWhereWhileItRuns) {
   EXPECT_THAT(text, HasSubstr("spate_influx_lag_limit_seconds 0.1\n"));
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes "));
   ::kill(child_, SIGTERM);
-  EXPECT_EQ(wait(loop), 3) << "stopped early: invalid";
+  EXPECT_EQ(wait(loop), 4) << "stopped early: invalid";
   EXPECT_FALSE(std::filesystem::exists(note)) << "it is no target any more";
 }
 
@@ -136,7 +136,7 @@ TEST_F(InfluxCommand, APlanGivesSummarySeriesAndProgress) {
   const int status = wait(loop);
   const auto summary = nlohmann::json::parse(get("run/influx.summary.json"));
   // A machine that is busy with other things may make the generator late; then it must say so.
-  EXPECT_EQ(status, summary.at("valid").get<bool>() ? 0 : 3) << get("out") << get("err");
+  EXPECT_EQ(status, summary.at("valid").get<bool>() ? 0 : 4) << get("out") << get("err");
   const auto& m = summary.at("models").at("numbers");
   EXPECT_EQ(m.at("planned"), 120);
   EXPECT_EQ(m.at("answered"), 120);
@@ -170,7 +170,7 @@ TEST_F(InfluxCommand, StandsAloneAndCallsATooSmallRunInvalid) {
   ASSERT_TRUE(loop.run_until([&] { return responder.ready(); }));
   start({"--broker", "mqtt://127.0.0.1:" + std::to_string(broker.port()), "--model", "numbers",
          "--dataset", folder_ / "numbers", "--rate", "10", "--for", "500ms", "--arrivals", "even"});
-  EXPECT_EQ(wait(loop), 3);
+  EXPECT_EQ(wait(loop), 4);
   EXPECT_THAT(get("out"), HasSubstr("planned 5  sent 5  answered 5"));
   EXPECT_THAT(get("out"), HasSubstr("INVALID"));
   EXPECT_THAT(get("out"), HasSubstr("too few samples"));
@@ -186,7 +186,7 @@ TEST_F(InfluxCommand, CtrlCStopsCleanlyAndStillReports) {
          "--dataset", folder_ / "numbers", "--rate", "100", "--for", "60s", "--json"});
   ASSERT_TRUE(loop.run_until([&] { return responder.requests.size() >= 30; })) << get("err");
   ::kill(child_, SIGINT);
-  EXPECT_EQ(wait(loop), 3);
+  EXPECT_EQ(wait(loop), 4);
   const auto summary = nlohmann::json::parse(get("out"));
   EXPECT_EQ(summary.at("valid"), false);
   EXPECT_THAT(summary.at("reasons").at(0).get<std::string>(), HasSubstr("stopped before its end"));
