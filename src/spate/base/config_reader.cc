@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/base/config_reader.h"
 
+#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
+#include "spate/base/utf8.h"
 
 namespace spate {
 namespace {
@@ -54,6 +56,43 @@ nlohmann::ordered_json to_json(const YAML::Node& node) {
   if (const auto x = parse_number<double>(text); x && std::isfinite(*x)) return *x;
   return text;
 }
+
+// Refuses a tree that what reads it cannot walk through or hand on. An alias that stands in itself
+// is one without an end, so it is found by its depth.
+class TreeCheck {
+ public:
+  explicit TreeCheck(std::string name) : name_(std::move(name)) {}
+
+  void check(const YAML::Node& node, int depth = 0) {
+    constexpr int kMostLevels = 100;
+    constexpr std::size_t kMostEntries = 1'000'000;
+    if (depth > kMostLevels) {
+      complain(node,
+               fmt::format("more than {} levels, or an alias that stands in itself", kMostLevels));
+    }
+    if (++entries_ > kMostEntries) {
+      complain(node, fmt::format("its aliases unfold to more than {} entries", kMostEntries));
+    }
+    if (node.IsScalar() && !is_utf8(node.Scalar())) complain(node, "this text is not UTF-8");
+    if (node.IsSequence()) {
+      for (const auto& entry : node) check(entry, depth + 1);
+    }
+    if (!node.IsMap()) return;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) complain(entry.first, "expected a plain text as the key");
+      check(entry.first, depth + 1);
+      check(entry.second, depth + 1);
+    }
+  }
+
+ private:
+  [[noreturn]] void complain(const YAML::Node& node, const std::string& what) const {
+    throw ConfigError(fmt::format("{}:{}: {}", name_, node.Mark().line + 1, what));
+  }
+
+  std::string name_;
+  std::size_t entries_ = 0;
+};
 
 std::string range_text(double low, double high) {
   const bool no_low = low == std::numeric_limits<double>::lowest();
@@ -102,8 +141,9 @@ ConfigReader ConfigReader::from_file(const std::filesystem::path& file) {
 
 ConfigReader ConfigReader::from_text(const std::string& text, const std::string& name) {
   try {
-    return {std::make_shared<const YAML::Node>(YAML::Load(text)),
-            std::make_shared<const std::string>(name), ""};
+    auto root = std::make_shared<const YAML::Node>(YAML::Load(text));
+    TreeCheck(name).check(*root);
+    return {std::move(root), std::make_shared<const std::string>(name), ""};
   } catch (const YAML::Exception& error) {
     throw ConfigError(name + ":" + std::to_string(error.mark.line + 1) +
                       ": not valid YAML: " + error.msg);

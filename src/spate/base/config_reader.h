@@ -30,7 +30,9 @@ namespace spate {
 
 class ConfigReader {
  public:
-  // Throws ConfigError when the file cannot be read or is not YAML.
+  // Throws ConfigError when the file cannot be read, is not YAML, or is YAML that no settings are
+  // made of: keys that are no plain text, bytes that are not UTF-8, more than 100 levels, aliases
+  // that stand in themselves or unfold to more than a million entries.
   static ConfigReader from_file(const std::filesystem::path& file);
   // `name` stands for the file in messages.
   static ConfigReader from_text(const std::string& text, const std::string& name);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "spate/base/config_error.h"
 
@@ -27,6 +28,12 @@ ServiceLaws read_service(const ConfigReader& in) {
   }
   std::sort(out.entries.begin(), out.entries.end(),
             [](const auto& a, const auto& b) { return a.batch < b.batch; });
+  const auto twice =
+      std::adjacent_find(out.entries.begin(), out.entries.end(),
+                         [](const auto& a, const auto& b) { return a.batch == b.batch; });
+  if (twice != out.entries.end()) {
+    in.complain(fmt::format("the batch of {} stands twice", twice->batch));
+  }
   return out;
 }
 
@@ -130,7 +137,9 @@ MachineProfile read_machine_profile(const ConfigReader& in) {
     out.decide = Law::read(control->at("decide"));
   }
   const ConfigReader models = in.at("models");
+  std::set<std::string> seen;
   for (const std::string& name : models.keys()) {
+    if (!seen.insert(name).second) models.complain("model \"" + name + "\" stands twice");
     out.models.push_back(read_model(models.at(name), name));
   }
   if (out.models.empty()) models.fail("at least one model");

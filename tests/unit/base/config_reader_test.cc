@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/base/config_reader.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -49,6 +50,24 @@ TEST(ConfigReader, UnknownKeyNamesTheNearestKnownOne) {
   const auto text = message_of([&] { model.allow_only({"targets", "replica", "names"}); });
   EXPECT_THAT(
       text, HasSubstr("s.yaml:3: models.resnet50.target: unknown key; did you mean \"targets\"?"));
+}
+
+TEST(ConfigReader, YamlThatNoSettingsAreMadeOfIsRefused) {
+  const auto refusal = [](const std::string& text) {
+    return message_of([&] { (void)ConfigReader::from_text(text, "y.yaml"); });
+  };
+  EXPECT_EQ(refusal("a: 1\n? [b]\n: 2\n"), "y.yaml:2: expected a plain text as the key");
+  EXPECT_EQ(refusal("a: 1\nb: '\xff'\n"), "y.yaml:2: this text is not UTF-8");
+  EXPECT_THAT(refusal("a: &x [1, *x]\n"), HasSubstr("an alias that stands in itself"));
+  EXPECT_THAT(refusal(std::string(200, '[') + std::string(200, ']')), HasSubstr("100 levels"));
+  std::string bomb = "- &l0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 7; ++i) {
+    bomb += fmt::format("- &l{} [", i);
+    for (int k = 0; k < 10; ++k) bomb += fmt::format("{}*l{}", k == 0 ? "" : ", ", i - 1);
+    bomb += "]\n";
+  }
+  EXPECT_THAT(refusal(bomb), HasSubstr("unfold to more than 1000000 entries"));
+  EXPECT_EQ(ConfigReader::from_text("a: &x [1]\nb: *x\n", "y.yaml").at("b").list().size(), 1U);
 }
 
 TEST(ConfigReader, RepeatedKeyAndBrokenYamlAreErrors) {

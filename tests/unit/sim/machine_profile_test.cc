@@ -46,6 +46,15 @@ TEST(MachineProfile, OfAnotherVersionIsRefused) {
                                        HasSubstr("spate profile"))));
 }
 
+TEST(MachineProfile, NothingStandsTwice) {
+  std::string sizes = profile_text(3);
+  sizes.replace(sizes.find(R"("call_cpu": {"4")"), 16, R"("call_cpu": {"01")");
+  EXPECT_THAT([&] { read(sizes); },
+              ThrowsMessage<ConfigError>(HasSubstr("call_cpu: the batch of 1 stands twice")));
+  EXPECT_THAT([] { read(profile_text(3, "", R"(}, "resnet50": {)")); },
+              ThrowsMessage<ConfigError>(HasSubstr("model \"resnet50\" stands twice")));
+}
+
 TEST(MachineProfile, MemoryGrowsWithTheLargestBatch) {
   const MachineProfile profile = read(profile_text(3));
   const ProfiledModel& model = profile.model("resnet50");
