@@ -60,7 +60,9 @@ endfunction()
 
 # spate_fuzz(<name> <file> [LIBS <target>...])
 #   A libFuzzer target <name>_fuzz under the fuzz preset. The corpus in
-#   tests/fuzz/corpus/<name>/ is replayed by a unit test under every compiler.
+#   tests/fuzz/corpus/<name>/ is replayed by a unit test under every compiler. All of them: the
+#   target `fuzzers`.
+add_custom_target(fuzzers)
 function(spate_fuzz name file)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LIBS")
   if(SPATE_FUZZ)
@@ -73,5 +75,7 @@ function(spate_fuzz name file)
       COMMAND ${name}_fuzz "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
     set_tests_properties(unit/fuzz_corpus/${name} PROPERTIES LABELS unit TIMEOUT 60)
   endif()
+  add_dependencies(fuzzers ${name}_fuzz)
+  target_include_directories(${name}_fuzz PRIVATE "${PROJECT_SOURCE_DIR}/tests")
   target_link_libraries(${name}_fuzz PRIVATE ${arg_LIBS} spate_build_flags)
 endfunction()
