@@ -20,6 +20,8 @@ constexpr double kMaxRate = 1e9;    // requests per second
 constexpr double kMaxLength = 1e9;  // seconds, 31 years
 constexpr double kSlack = 1e-9;     // of a length, for sums of decimal numbers
 constexpr std::size_t kMaxPieces = 5'000'000;
+// Periods, spikes and repeated steps: each is reported by name.
+constexpr std::size_t kMaxPhases = 200'000;
 
 }  // namespace
 
@@ -108,6 +110,11 @@ class ProfileReader {
     at_ += piece.length_s;
   }
 
+  [[noreturn]] void too_many(const char* what, std::size_t count) const {
+    reader_.complain(fmt::format("{} {} are too many to be reported (at most {} phases)", count,
+                                 what, kMaxPhases));
+  }
+
   void constant() {
     reader_.allow_only({"kind", "rate", "rate_per_s"});
     const double r = rate("rate");
@@ -157,7 +164,7 @@ class ProfileReader {
   void waves(double mean, double amplitude, double period, double start_angle) {
     const double omega = 2.0 * std::numbers::pi / period;
     const auto count = static_cast<std::size_t>(std::ceil(window() / period));
-    if (count > kMaxPieces) reader_.complain("too many periods");
+    if (count > kMaxPhases) too_many("periods", count);
     for (std::size_t i = 0; i < count; ++i) {
       add(fmt::format("period {}", i + 1), {period, mean, 0.0, amplitude, omega, start_angle});
     }
@@ -210,8 +217,9 @@ class ProfileReader {
       reader_.complain(fmt::format("spikes of {:.6g} s every {:.6g} s overlap", one, every));
     }
     const double end = window();
-    if (every > 0.0 && end / every > static_cast<double>(kMaxPieces) / 4) {
-      reader_.complain("too many spikes");
+    if (every > 0.0) {
+      const auto count = static_cast<std::size_t>(std::ceil(end / every));
+      if (count > kMaxPhases / 4) too_many("spikes of up to four phases", count);
     }
     for (double start = at; start < end; start += every) {
       add("base", {start - at_, base});
@@ -315,6 +323,7 @@ class ProfileReader {
       reader_.complain(fmt::format("repeating {} pieces {} times is too much (at most {})",
                                    pieces_.size(), rounds, kMaxPieces));
     }
+    if (rounds * phases_.size() > kMaxPhases) too_many("phases", rounds * phases_.size());
     const auto pieces = pieces_;
     const auto phases = phases_;
     const double length = at_;

@@ -243,6 +243,15 @@ TEST(Profile, ResolvedFormReadsBackEqual) {
   }
 }
 
+TEST(Profile, MorePhasesThanCanBeReportedAreRefused) {
+  for (const char* yaml :
+       {"{kind: sine, mean_per_s: 1, amplitude_per_s: 1, period_s: 0.001}",
+        "{kind: spike, base_per_s: 1, peak_per_s: 2, at_s: 0, hold_s: 0.001, every_s: 0.002}",
+        "{kind: steps, repeat: true, steps: [{for_s: 0.002, rate_per_s: 1}]}"}) {
+    EXPECT_THAT(complaint(yaml, 1000.0), HasSubstr("too many to be reported (at most 200000"));
+  }
+}
+
 TEST(Profile, ComplaintsNamePlaceAndExpectation) {
   EXPECT_THAT(complaint("{kind: wave}"), HasSubstr("kind: expected one of constant, steps"));
   EXPECT_THAT(complaint("{kind: constant}"), HasSubstr("\"rate_per_s\" (requests per second)"));
