@@ -207,10 +207,21 @@ class Commands(unittest.TestCase):
             self.assertEqual({mode: json.loads(page)["mode"] for mode, page in pages.items()},
                              {"exact": "exact", "fluid": "fluid"})
             scenario = pathlib.Path(folder) / "mmpp.yaml"
-            scenario.write_text((ROOT / "scenarios/demo.yaml").read_text().replace(
-                "{kind: gamma, cv: 0.5}", "{kind: mmpp, states: [{ratio: 0.5, mean_s: 9}, {ratio: 4, mean_s: 1}]}"))
-            self.expect_refusal("simulate", str(scenario), "--strategies", "none", "--fluid",
-                                says=["the fluid mode has no mmpp arrivals", "exactly"])
+            mmpp = "{kind: mmpp, states: [{ratio: 0.5, mean_s: 9}, {ratio: 4, mean_s: 1}]}"
+            demo = (ROOT / "scenarios/demo.yaml").read_text().replace("{kind: gamma, cv: 0.5}", mmpp)
+            steady = "profile: {kind: constant, rate_per_s: 50}\n"
+            self.assertEqual(demo.count(steady), 2)
+            scenario.write_text(demo.replace(steady, f"{steady}      arrivals: {mmpp}\n"))
+            # Three models in surges that each repetition has of its own, and all strategies alike.
+            out = pathlib.Path(folder) / "mmpp"
+            result = spate("simulate", str(scenario), "--strategies", "none,horizontal", "--seeds", "2", "--fluid",
+                           "--out", str(out))
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            runs = json.loads((out / "summary.json").read_text())["runs"]
+            for model in runs[0]["models"]:
+                asked = {(r["strategy"], r["repetition"]): r["models"][model]["asked"] for r in runs}
+                self.assertEqual(asked["none", 1], asked["horizontal", 1], asked)
+                self.assertNotEqual(asked["none", 1], asked["none", 2], asked)
 
     def test_faults_of_a_scenario_happen_in_simulated_runs_only(self):
         faults = "\nfaults:\n  - {kind: crash, at_s: 20, model: resnet50}\n  - {kind: slow_machine, at_s: 30, for_s: 10, speed_ratio: 0.3}\n"

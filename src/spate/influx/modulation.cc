@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/influx/modulation.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "spate/base/check.h"
@@ -23,26 +24,38 @@ double mean_ratio(const std::vector<ModulationState>& states) {
   return mean;
 }
 
-Modulation::Modulation(std::vector<ModulationState> states, const ProfileCursor& cursor, Rng& rng)
-    : states_(std::move(states)) {
+Rng environment_rng(Rng& arrivals) { return Rng(arrivals.next(), "environment"); }
+
+Modulation::Modulation(std::vector<ModulationState> states, const ProfileCursor& cursor, Rng rng)
+    : states_(std::move(states)), rng_(rng) {
   SPATE_CHECK(states_.size() >= 2, "a modulation has at least two states");
   const std::vector<double> shares = time_shares(states_);
   const double mean = mean_ratio(states_);
   SPATE_CHECK(mean > 0.0, "a modulation has a ratio above 0");
   for (ModulationState& state : states_) state.ratio /= mean;
-  double place = rng.uniform();
+  double place = rng_.uniform();
   std::size_t first = 0;
   while (first + 1 < shares.size() && place >= shares[first]) place -= shares[first++];
-  enter(first, cursor, rng);
+  enter(first, cursor);
 }
 
-void Modulation::enter(std::size_t state, const ProfileCursor& cursor, Rng& rng) {
+void Modulation::enter(std::size_t state, const ProfileCursor& cursor) {
   state_ = state;
-  until_s_ += rng.exponential() * states_[state].mean_s;
+  until_s_ += rng_.exponential() * states_[state].mean_s;
   left_ = cursor.until(until_s_);
 }
 
-double Modulation::advance(ProfileCursor& cursor, double gap, Rng& rng) {
+bool Modulation::leave(ProfileCursor& cursor) {
+  cursor.move_to(until_s_);
+  left_ = 0.0;
+  if (cursor.over()) return false;
+  std::size_t next = static_cast<std::size_t>(rng_.below(states_.size() - 1));
+  if (next >= state_) ++next;
+  enter(next, cursor);
+  return true;
+}
+
+double Modulation::advance(ProfileCursor& cursor, double gap) {
   for (;;) {
     const double ratio = states_[state_].ratio;
     const double here = ratio * left_;
@@ -51,12 +64,21 @@ double Modulation::advance(ProfileCursor& cursor, double gap, Rng& rng) {
       return cursor.advance(gap / ratio);
     }
     gap -= here;
-    cursor.move_to(until_s_);
-    if (cursor.over()) return std::numeric_limits<double>::infinity();
-    std::size_t next = static_cast<std::size_t>(rng.below(states_.size() - 1));
-    if (next >= state_) ++next;
-    enter(next, cursor, rng);
+    if (!leave(cursor)) return std::numeric_limits<double>::infinity();
   }
+}
+
+double Modulation::expected_until(ProfileCursor& cursor, double t_s) {
+  double sum = 0.0;
+  while (until_s_ < t_s) {
+    sum += states_[state_].ratio * left_;
+    if (!leave(cursor)) return sum;
+  }
+  // A part of what is left of the state: its parts have the state's sum, to the last bit or so.
+  const double here = std::min(left_, cursor.until(t_s));
+  left_ -= here;
+  cursor.move_to(t_s);
+  return sum + states_[state_].ratio * here;
 }
 
 }  // namespace spate::influx

@@ -9,6 +9,10 @@
 // Unlike the other laws, whose burstiness is that of single gaps, a modulated demand has bursts and
 // lulls of a length in seconds, and its counts stay overdispersed over windows of any length.
 //
+// What the environment does depends on its random stream and on time alone, not on the requests:
+// who draws every request (advance) and who only asks how many are expected (expected_until) meet
+// the same surges.
+//
 // Threads: one at a time.
 #pragma once
 
@@ -32,22 +36,31 @@ class Modulation {
   static constexpr std::size_t kMostStates = 8;
 
   // Requires at least two states, a ratio above 0 and every mean above 0. It begins in its
-  // equilibrium, as if it had run for ever.
-  Modulation(std::vector<ModulationState> states, const ProfileCursor& cursor, Rng& rng);
+  // equilibrium, as if it had run for ever. `rng` is for it alone (environment_rng).
+  Modulation(std::vector<ModulationState> states, const ProfileCursor& cursor, Rng rng);
 
   // The time, in seconds from the profile's start, at which `gap` more requests are expected,
   // given what the environment does meanwhile; infinity beyond the profile's end. Moves the
   // cursor there.
-  double advance(ProfileCursor& cursor, double gap, Rng& rng);
+  double advance(ProfileCursor& cursor, double gap);
+
+  // Requests expected from the cursor until `t_s`, not behind it, given what the environment does
+  // meanwhile: the exact integral, however often it changes. Moves the cursor there.
+  double expected_until(ProfileCursor& cursor, double t_s);
 
  private:
-  void enter(std::size_t state, const ProfileCursor& cursor, Rng& rng);
+  void enter(std::size_t state, const ProfileCursor& cursor);
+  bool leave(ProfileCursor& cursor);  // for the next state; false at the profile's end
 
   std::vector<ModulationState> states_;  // ratios of mean 1
+  Rng rng_;
   std::size_t state_ = 0;
   double until_s_ = 0.0;  // when it leaves the state
   double left_ = 0.0;     // requests that the profile alone expects until then
 };
+
+// The stream of an environment, made from that of its arrivals by taking one number from it.
+Rng environment_rng(Rng& arrivals);
 
 // Share of time in each state, and the mean of the ratios.
 std::vector<double> time_shares(const std::vector<ModulationState>& states);

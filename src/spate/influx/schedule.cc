@@ -25,13 +25,14 @@ ArrivalTimes::ArrivalTimes(std::shared_ptr<const Profile> profile, const Arrival
       rng_(rng),
       cursor_(*profile_),
       end_(from_seconds(profile_->duration_s())) {
-  if (law.kind == ArrivalOptions::Kind::Mmpp) modulation_.emplace(law.states, cursor_, rng_);
+  if (law.kind != ArrivalOptions::Kind::Mmpp) return;
+  modulation_.emplace(law.states, cursor_, environment_rng(rng_));
 }
 
 std::optional<Duration> ArrivalTimes::next() {
   const double gap = first_ ? law_->first_gap(rng_) : law_->gap(rng_);
   first_ = false;
-  const double at_s = modulation_ ? modulation_->advance(cursor_, gap, rng_) : cursor_.advance(gap);
+  const double at_s = modulation_ ? modulation_->advance(cursor_, gap) : cursor_.advance(gap);
   if (!(at_s < profile_->duration_s())) return std::nullopt;
   const Duration at{static_cast<std::int64_t>(at_s * 1e9)};
   if (at >= end_) return std::nullopt;

@@ -3,7 +3,7 @@
 // FluidFlow: the approximate mode's gateway and workers of one model: requests come and go in
 // numbers per time step instead of one by one, so that the cost does not depend on the rate.
 //
-//   arrivals   what the profile expects in the step, rounded so that the sum stays exact
+//   arrivals   what is expected in the step (fluid_demand.h), rounded so that the sum stays exact
 //   queue      first in, first out, as one number for each step of arrival
 //   service    the replicas' CPUs over the CPU time of a request in a batch, at most; a batch is
 //              as large as the rate needs
@@ -14,8 +14,8 @@
 //              rho is used (CpuGroup)
 //   refusals   as the route's: the queue's bound, the estimate (early_overload), the deadline
 //
-// No random numbers: numbers of requests are rounded with an offset that walks by the golden ratio,
-// so that many small numbers have the right sum.
+// No random numbers of its own: numbers of requests are rounded with an offset that walks by the
+// golden ratio, so that many small numbers have the right sum.
 //
 // ModelWorld drives it in place of its Route. Threads: one at a time. Memory: a number for each
 // step that a request may wait.

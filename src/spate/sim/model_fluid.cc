@@ -17,8 +17,11 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 
 // The steps lie so that seconds of the window end with one.
 void ModelWorld::start_fluid() {
-  const std::int64_t step = world_.config_.fluid_step.count();
-  const std::int64_t warm_up = from_seconds(world_.config_.warm_up_s).count() / step * step;
+  const WorldConfig& config = world_.config_;
+  const std::int64_t step = config.fluid_step.count();
+  const std::int64_t warm_up = from_seconds(config.warm_up_s).count() / step * step;
+  fluid_demand_.emplace(model_.settings.name, model_.profile, model_.arrivals, config.warm_up_s,
+                        static_cast<double>(warm_up) * 1e-9, config.seed, config.run);
   next_arrival_ = origin_ - warm_up + step;
 }
 
@@ -47,25 +50,17 @@ void ModelWorld::fluid_step() {
   const std::int64_t length = world_.config_.fluid_step.count();
   const std::int64_t end = now() - origin_;
   const std::int64_t begin = end - length;
-  const double from_s = static_cast<double>(begin) * 1e-9;
-  const double step_s = static_cast<double>(length) * 1e-9;
-  const influx::Profile& profile = *model_.profile;
-  double expected = 0.0;
+  const double end_s = static_cast<double>(end) * 1e-9;
   std::uint32_t second = Recorder::kWarmUp;
-  if (begin < 0) {
-    fluid_rate_ = profile.rate(0.0);
-    expected = fluid_rate_ * step_s;
-  } else {
+  if (begin >= 0) {
     second = static_cast<std::uint32_t>(begin / kSecond);
     if (second > arrival_second_) {
       arrival_second_ = second;
       recorder_.begin_second(second);
     }
-    // The cursor keeps its place: no sum is searched for.
-    expected = fluid_demand_->until(from_s + step_s);
-    fluid_demand_->move_to(from_s + step_s);
-    fluid_rate_ = expected / step_s;
   }
+  const double expected = fluid_demand_->until(end_s);
+  fluid_rate_ = expected / (static_cast<double>(length) * 1e-9);
   FluidCapacity capacity = fluid_capacity();
   capacity.speed = world_.fluid_speed();
   fluid_last_ = fluid_->advance(now(), second, expected, fluid_rate_, capacity,
@@ -92,7 +87,7 @@ void ModelWorld::fluid_step() {
       world_.autoscaler_->worker_first_answer(world_.time(), cold.replica);
     }
   }
-  const bool over = static_cast<double>(end) * 1e-9 >= profile.duration_s() - 1e-9;
+  const bool over = end_s >= model_.profile->duration_s() - 1e-9;
   next_arrival_ = over && fluid_->idle() ? EventHeap::kNever : now() + length;
 }
 

@@ -42,7 +42,6 @@ ModelWorld::ModelWorld(World& world, const SimModel& model, std::uint32_t number
   if (world.config_.fluid_step > Duration{0}) {
     fluid_ =
         std::make_unique<FluidFlow>(model_, world.config_, world.config_.fluid_step, recorder_);
-    fluid_demand_.emplace(*model_.profile);
   }
   keep_waits_ = world.config_.record_waits;
   output_.model = model.settings.name;

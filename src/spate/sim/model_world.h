@@ -20,6 +20,7 @@
 #include "spate/sim/arrival_feed.h"
 #include "spate/sim/cpu_group.h"
 #include "spate/sim/event_heap.h"
+#include "spate/sim/fluid_demand.h"
 #include "spate/sim/fluid_flow.h"
 #include "spate/sim/output.h"
 #include "spate/sim/recorder.h"
@@ -189,10 +190,10 @@ class ModelWorld final : public gateway::RouteSink {
   Recorder recorder_;
   std::unique_ptr<FluidFlow> fluid_;  // instead of feed and route
   FluidStep fluid_last_;
-  double fluid_rate_ = 0.0;  // of the last step's middle, per second
+  double fluid_rate_ = 0.0;  // mean over the last step, per second
   double fluid_cpus_ = 0.0;
-  std::optional<influx::ProfileCursor> fluid_demand_;
-  std::vector<std::uint32_t> fluid_slots_;  // that served in the last step
+  std::optional<FluidDemand> fluid_demand_;  // once the load has begun
+  std::vector<std::uint32_t> fluid_slots_;   // that served in the last step
   Rng service_rng_;
   Rng start_rng_;
   Rng fault_rng_;

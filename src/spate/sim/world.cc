@@ -83,11 +83,6 @@ void check(const WorldConfig& config) {
   if (step != 0 && (step < kShortestStep || step > kSecond || kSecond % step != 0)) {
     throw ConfigError("simulation: a fluid step divides a second and is 1 ms or longer");
   }
-  for (const SimModel& model : config.models) {
-    if (step == 0 || model.arrivals.kind != influx::ArrivalOptions::Kind::Mmpp) continue;
-    throw ConfigError("model " + model.settings.name +
-                      ": the fluid mode has no mmpp arrivals; simulate it exactly");
-  }
   for (const ScriptedFault& fault : config.script) {
     const bool known =
         fault.model == ScriptedFault::kEveryModel || fault.model < config.models.size();

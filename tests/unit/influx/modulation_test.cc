@@ -140,6 +140,85 @@ TEST(Modulation, EqualSeedsGiveEqualTimes) {
   EXPECT_NE(times_of(law, profile, 1), times_of(law, profile, 2));
 }
 
+// Expected numbers in steps of `step_s`, of the environment of times_of() with the same seed.
+std::vector<double> expected_of(const ArrivalOptions& law, const Profile& profile, double step_s,
+                                std::uint64_t seed = 3) {
+  Rng arrivals(seed, "arrivals/m");
+  ProfileCursor cursor(profile);
+  Modulation modulation(law.states, cursor, environment_rng(arrivals));
+  std::vector<double> out;
+  const auto steps = static_cast<std::size_t>(std::ceil(profile.duration_s() / step_s - 1e-9));
+  for (std::size_t i = 1; i <= steps; ++i) {
+    out.push_back(modulation.expected_until(cursor, static_cast<double>(i) * step_s));
+  }
+  return out;
+}
+
+// Given the environment, the counts are Poisson about the expected numbers: their squared
+// distances over the expectation are 1 on average, within five standard errors (the last term is
+// Poisson's own fourth moment). Another environment's are far from it.
+TEST(Modulation, ExpectedNumbersAreThoseOfTheRequestsOwnEnvironment) {
+  const auto law = mmpp({{0.5, 7.0}, {4.0, 0.7}, {0.0, 0.3}});
+  const Profile profile(std::vector<Piece>(20, Piece{100.0, 200.0, 0.0, 100.0, 0.0628, 0.0}));
+  std::vector<double> bins(2000);
+  for (const double t : times_of(law, profile)) bins[static_cast<std::size_t>(t)] += 1.0;
+  for (const std::uint64_t seed : {3, 4}) {
+    const auto expected = expected_of(law, profile, 1.0, seed);
+    ASSERT_EQ(expected.size(), bins.size());
+    double sum = 0.0;
+    double variance = 0.0;
+    for (std::size_t i = 0; i < bins.size(); ++i) {
+      // A second that was off throughout: one request at most to divide by.
+      const double mean = std::max(expected[i], 1.0);
+      sum += (bins[i] - expected[i]) * (bins[i] - expected[i]) / mean;
+      variance += 2.0 + 1.0 / mean;
+    }
+    const double n = static_cast<double>(bins.size());
+    if (seed == 3) {
+      EXPECT_NEAR(sum / n, 1.0, 5.0 * std::sqrt(variance) / n);
+    } else {
+      EXPECT_GT(sum / n, 10.0);
+    }
+  }
+}
+
+// The same integral in steps of any length, though the environment changes a hundred times within
+// one of them.
+TEST(Modulation, ExpectedNumbersAddUpExactly) {
+  const auto law = mmpp({{0.3, 0.2}, {5.0, 0.05}});
+  const Profile profile(
+      {{100.0, 50.0, 1.0, 0, 0, 0}, {50.0, 0, 0, 0, 0, 0}, {70.0, 20.0, 0, 0, 0, 0}});
+  const double whole = expected_of(law, profile, profile.duration_s()).at(0);
+  EXPECT_GT(whole, 0.5 * profile.total());
+  for (const double step : {0.001, 0.1, 7.3, 25.0, 219.0}) {
+    double sum = 0.0;
+    for (const double n : expected_of(law, profile, step)) {
+      EXPECT_GE(n, 0.0);
+      sum += n;
+    }
+    EXPECT_NEAR(sum, whole, 1e-9 * whole) << step << " s";
+  }
+  // Where the profile rests nothing is expected.
+  const auto seconds = expected_of(law, profile, 1.0);
+  for (std::size_t i = 100; i < 150; ++i) EXPECT_EQ(seconds[i], 0.0) << i;
+}
+
+// Five standard errors: the counts' limiting variance without Poisson's own part.
+TEST(Modulation, ExpectedNumbersHaveTheMeanRate) {
+  constexpr double kRate = 1e6;
+  constexpr double kDuration = 400'000.0;
+  const ModulationState calm{0.5, 20.0};
+  const ModulationState busy{3.0, 4.0};
+  double sum = 0.0;
+  for (const double n :
+       expected_of(mmpp({calm, busy}), Profile::constant(kRate, kDuration), 10.0)) {
+    sum += n;
+  }
+  const double error = std::sqrt((dispersion_of(kRate, calm, busy, 1e9) - 1.0) * kRate * kDuration);
+  EXPECT_NEAR(sum, kRate * kDuration, 5.0 * error);
+  EXPECT_NE(sum, kRate * kDuration) << "it follows no path";
+}
+
 TEST(Modulation, ReadsStrictly) {
   const auto read = [](const std::string& text) {
     return read_arrivals(ConfigReader::from_text(text, "a.yaml"));

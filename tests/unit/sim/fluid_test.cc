@@ -137,10 +137,6 @@ TEST(Fluid, RefusesWhatItDoesNotKnow) {
   WorldConfig config = world_of(1, 10.0, 10.0, true);
   config.fluid_step = 30ms;
   EXPECT_THROW(run(config), ConfigError) << "does not divide a second";
-  config.fluid_step = 20ms;
-  config.models[0].arrivals.kind = influx::ArrivalOptions::Kind::Mmpp;
-  config.models[0].arrivals.states = {{1.0, 1.0}, {2.0, 1.0}};
-  EXPECT_THROW(run(config), ConfigError);
 }
 
 }  // namespace
