@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "spate/judge/bound.h"
+#include "spate/sim/fluid_demand.h"
 
 namespace spate::suite {
 namespace {
@@ -14,6 +15,17 @@ namespace {
 constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
 constexpr double kSecondsPerHour = 3600.0;
 constexpr double kWishedHalfWidth = 0.02;  // of a cost's interval, as a share of the mean
+
+// Requests expected in each slot; with mmpp arrivals given what the seed's environment does.
+std::vector<double> requests_of(const sim::SimModel& model, double duration_s, double slot_s,
+                                std::uint64_t seed) {
+  sim::FluidDemand demand(model.settings.name, model.profile, model.arrivals, 0.0, 0.0, seed, 0);
+  std::vector<double> out;
+  for (double t = 0.0; t < duration_s; t += slot_s) {
+    out.push_back(demand.until(std::min(duration_s, t + slot_s)));
+  }
+  return out;
+}
 
 double worst_attainment(const Cell& cell) {
   double worst = 1.0;
@@ -230,10 +242,6 @@ DemandBound bound_of(const Suite& suite, const Demand& demand) {
     const double per_cpu_s = cpu + memory / settings.bounds.max_cpu;
     judge::FluidProblem problem;
     problem.slot_s = std::max(1.0, std::floor(demand.duration_s / 100'000.0));
-    for (double t = 0.0; t < demand.duration_s; t += problem.slot_s) {
-      const double end = std::min(demand.duration_s, t + problem.slot_s);
-      problem.requests.push_back(m.sim.profile->cumulative(end) - m.sim.profile->cumulative(t));
-    }
     problem.deadline_s = settings.slo_latency_s;
     problem.miss_ratio = 1.0 - settings.slo_target;
     problem.requests_per_money = 1.0 / (cpu_per_request * per_cpu_s);
@@ -242,7 +250,13 @@ DemandBound bound_of(const Suite& suite, const Demand& demand) {
     problem.replica_per_s = settings.bounds.max_cpu / cpu_per_request;
     // The warm-up may have started as many as there can be: no start is charged.
     problem.initial_replicas = settings.bounds.max_replicas;
-    out.lower_cost += judge::fluid_lower_bound(problem);
+    // Every seed has surges of its own, and so a bound; without any, one seed's is all seeds'.
+    const bool mmpp = m.sim.arrivals.kind == influx::ArrivalOptions::Kind::Mmpp;
+    const std::size_t seeds = mmpp ? suite.seeds.size() : 1;
+    for (std::size_t i = 0; i < seeds; ++i) {
+      problem.requests = requests_of(m.sim, demand.duration_s, problem.slot_s, suite.seeds[i]);
+      out.lower_cost += judge::fluid_lower_bound(problem) / static_cast<double>(seeds);
+    }
     requests += m.sim.profile->total();
     dearest += m.sim.profile->total() / problem.requests_per_money;
   }

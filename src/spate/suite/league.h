@@ -17,7 +17,8 @@
 
 namespace spate::suite {
 
-// What no policy can go below on a demand (judge::fluid_lower_bound per model, summed).
+// What no policy can go below on a demand (judge::fluid_lower_bound per model, summed; with mmpp
+// arrivals the mean over the seeds, of which each has surges of its own).
 struct DemandBound {
   double lower_cost = 0.0;
   double per_request = 0.0;  // the cheapest possible service of one request

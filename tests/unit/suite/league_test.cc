@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "spate/influx/arrivals.h"
+#include "spate/scaling/strategies.h"
 #include "testing/test_folder.h"
 
 namespace spate::suite {
@@ -56,6 +60,27 @@ TEST(Bound, IsTheWorkLessTheBudget) {
   // 1 000 requests x 0.1 CPU-seconds x 1 EUR; a tenth need not be served.
   EXPECT_NEAR(bound.lower_cost, 90.0, 1e-6);
   EXPECT_NEAR(bound.per_request, 0.1, 1e-9);
+}
+
+// An environment as slow as the run: what a seed brings is far from the profile's 1 000. Each
+// seed's bound is that of its own requests; Poisson's chance is within five standard errors.
+TEST(Bound, OfMmppArrivalsIsThatOfTheSeedsOwnSurges) {
+  Suite suite = eight_demands();
+  suite.seeds = {1, 2, 3};
+  for (auto& d : suite.demands) {
+    d.models[0].sim.arrivals = influx::parse_arrivals("mmpp:0.2/60,3/60");
+    d.models[0].sim.settings.bounds.max_replicas = 8;
+  }
+  const auto registry = scaling::builtin_strategies();
+  double asked = 0.0;
+  for (const auto seed : suite.seeds) {
+    const Cell cell = run_cell(suite, suite.demands[0], suite.strategies[0], seed, registry);
+    asked += cell.models[0].asked / 3.0;
+  }
+  EXPECT_GT(std::abs(asked - 1000.0), 100.0)
+      << "these seeds happen to bring what the profile expects";
+  EXPECT_NEAR(bound_of(suite, suite.demands[0]).lower_cost, 0.1 * 0.9 * asked,
+              0.1 * 0.9 * 5.0 * std::sqrt(asked / 3.0));
 }
 
 TEST(League, ScoresRanksAndTies) {
