@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spate/adapters/control_loop.h"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "spate/adapters/run_records.h"
 #include "spate/adapters/series.h"
 #include "spate/base/files.h"
 
@@ -24,8 +21,6 @@ using scaling::ReplicaEvent;
 using scaling::ReplicaInfo;
 
 const char* const kStateFile = "autoscaler.state";
-
-double rounded_ms(Duration d) { return static_cast<double>(d.count() / 1000) / 1000.0; }
 
 }  // namespace
 
@@ -50,13 +45,9 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   Series series;
   Json last_series = Json::object();
   std::vector<ComponentReading> last_components;
-  std::deque<Json> recent;
-  DecisionCounts counts;
-  DecisionCounts rule_counts;
-  DecisionCounts limit_counts;
-  std::map<std::string, Json> start_phases;  // by replica, until its `ready` is written
-  std::set<std::string> to_be_paused;        // once they have answered what they have
-  std::string saved;                         // the snapshot on disk
+  DecisionLog log{records, options.decisions_kept};
+  std::set<std::string> to_be_paused;  // once they have answered what they have
+  std::string saved;                   // the snapshot on disk
 
   bool stopped = false;  // nothing more happens
   bool step_posted = false;
@@ -80,11 +71,9 @@ struct ControlLoop::State : std::enable_shared_from_this<State> {
   void carry_out(TimePoint now, const Action& action);
   void save();
   void write_records();
-  void count_limits(const std::string& model, std::string_view names);
   double unix_s(TimePoint at) const {
     return to_unix_s(clock.wall_now()) - to_seconds(clock.now() - at);
   }
-  void keep(Json record);
 };
 
 Status ControlLoop::State::start() {
@@ -100,7 +89,7 @@ Status ControlLoop::State::start() {
     const auto self = weak.lock();
     if (!self || self->stopped) return;
     for (const auto& [phase, ms] : event.phases) {
-      self->start_phases[event.replica_id][phase] = std::round(ms * 1000.0) / 1000.0;
+      self->log.add_phase(event.replica_id, phase, ms);
     }
     self->replica_event(event);
   });
@@ -135,9 +124,9 @@ void ControlLoop::State::worker_event(const WorkerEvent& event) {
       break;
     case WorkerEvent::Kind::Ready:
       // Behind what its engine took, if it said so.
-      start_phases[worker.replica_id].update({{"exec_to_main_ms", rounded_ms(worker.exec_to_main)},
-                                              {"load_ms", rounded_ms(worker.load)},
-                                              {"warm_up_ms", rounded_ms(worker.warm_up)}});
+      log.add_phase(worker.replica_id, "exec_to_main_ms", to_ms(worker.exec_to_main));
+      log.add_phase(worker.replica_id, "load_ms", to_ms(worker.load));
+      log.add_phase(worker.replica_id, "warm_up_ms", to_ms(worker.warm_up));
       autoscaler->worker_ready(now, worker.replica_id, worker.model);
       break;
     case WorkerEvent::Kind::FirstAnswer:
@@ -331,55 +320,11 @@ void ControlLoop::State::save() {
   saved = std::move(snapshot);
 }
 
-void ControlLoop::State::keep(Json record) {
-  records.decision(record);
-  recent.push_back(std::move(record));
-  if (recent.size() > options.decisions_kept) recent.pop_front();
-}
-
-// `names`: joined by "+".
-void ControlLoop::State::count_limits(const std::string& model, std::string_view names) {
-  while (!names.empty()) {
-    const std::size_t end = std::min(names.find('+'), names.size());
-    ++limit_counts[{model, std::string(names.substr(0, end))}];
-    names.remove_prefix(std::min(end + 1, names.size()));
-  }
-}
-
 void ControlLoop::State::write_records() {
   for (const auto& decision : autoscaler->take_decisions()) {
-    ++counts[{decision.model, decision.direction}];
-    ++rule_counts[{decision.model, decision.rule}];
-    count_limits(decision.model, decision.changed_by);
-    count_limits(decision.model, decision.clipped_by);
-    if (decision.direction != "hold") {
-      const auto text = [](int replicas, double cpus, int pool) {
-        return fmt::format("{} x {:g} CPU{}", replicas, cpus,
-                           pool > 0 ? fmt::format(" + {} parked", pool) : "");
-      };
-      spdlog::info("{}: {} -> {}: {}{}", decision.model,
-                   text(decision.from_replicas, decision.from_cpu_limit, decision.from_warm_pool),
-                   text(decision.to_replicas, decision.to_cpu_limit, decision.to_warm_pool),
-                   decision.reason,
-                   decision.clipped_by.empty() ? "" : " (cut by " + decision.clipped_by + ")");
-    }
-    keep(to_json(decision, unix_s(decision.at)));
+    log.add(decision, unix_s(decision.at));
   }
-  for (const auto& event : autoscaler->take_events()) {
-    Json record = to_json(event, unix_s(event.at));
-    if (event.event == "ready" || event.event == "replica_started") {
-      if (const auto it = start_phases.find(event.replica); it != start_phases.end()) {
-        record["phases"] = it->second;
-      }
-    }
-    if (event.event == "ready" || event.event == "gone") start_phases.erase(event.replica);
-    if (event.event == "failed" || event.event == "start_timeout") {
-      spdlog::warn("{} {}: {}", event.replica, event.event, event.detail);
-    } else {
-      spdlog::debug("{} {} {}", event.replica, event.event, event.detail);
-    }
-    keep(std::move(record));
-  }
+  for (const auto& event : autoscaler->take_events()) log.add(event, unix_s(event.at));
 }
 
 ControlLoop::ControlLoop(Clock& clock, gateway::Control& control, scaling::Actuator& actuator,
@@ -415,11 +360,6 @@ const Json& ControlLoop::last_series() const { return state_->last_series; }
 const std::vector<ComponentReading>& ControlLoop::last_components() const {
   return state_->last_components;
 }
-const std::deque<Json>& ControlLoop::recent_decisions() const { return state_->recent; }
-const ControlLoop::DecisionCounts& ControlLoop::decision_counts() const { return state_->counts; }
-const ControlLoop::DecisionCounts& ControlLoop::rule_counts() const { return state_->rule_counts; }
-const ControlLoop::DecisionCounts& ControlLoop::limit_counts() const {
-  return state_->limit_counts;
-}
+const DecisionLog& ControlLoop::log() const { return state_->log; }
 
 }  // namespace spate::adapters

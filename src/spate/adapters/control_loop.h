@@ -10,17 +10,15 @@
 // Threads: the loop's. All it works with is borrowed and must outlive it.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "spate/adapters/decision_log.h"
 #include "spate/adapters/meter.h"
 #include "spate/base/clock.h"
 #include "spate/base/result.h"
@@ -57,19 +55,10 @@ class ControlLoop {
   // Every model has as many ready replicas, and as many parked ones, as it wants.
   bool all_ready() const;
 
-  // --- for the API and the metrics
-  // ---------------------------------------------------------------- The last line of the series;
-  // an empty object before the first.
+  // The last line of the series; an empty object before the first.
   const nlohmann::ordered_json& last_series() const;
   const std::vector<ComponentReading>& last_components() const;
-  // Decisions and scaling events, oldest first, at most Options::decisions_kept.
-  const std::deque<nlohmann::ordered_json>& recent_decisions() const;
-  // Totals by model and direction ("up", "down", "hold").
-  using DecisionCounts = std::map<std::pair<std::string, std::string>, std::uint64_t>;
-  const DecisionCounts& decision_counts() const;
-  // By model and rule of the strategy; by model and what changed a decision: a wrapper or a bound.
-  const DecisionCounts& rule_counts() const;
-  const DecisionCounts& limit_counts() const;
+  const DecisionLog& log() const;
 
  private:
   struct State;

@@ -155,13 +155,13 @@ telemetry::Counter& ScalingMetrics::limited(const std::string& model, const std:
 }
 
 void ScalingMetrics::update_decisions() {
-  for (const auto& [key, count] : loop_.rule_counts()) {
+  for (const auto& [key, count] : loop_.log().by_rule()) {
     telemetry::advance_to(by_rule(key.first, key.second), static_cast<double>(count));
   }
-  for (const auto& [key, count] : loop_.limit_counts()) {
+  for (const auto& [key, count] : loop_.log().by_limit()) {
     telemetry::advance_to(limited(key.first, key.second), static_cast<double>(count));
   }
-  for (const auto& [key, count] : loop_.decision_counts()) {
+  for (const auto& [key, count] : loop_.log().by_direction()) {
     telemetry::advance_to(decisions(key.first, key.second), static_cast<double>(count));
   }
   telemetry::advance_to(invalid_decisions_,

@@ -181,7 +181,7 @@ class Gateway {
     http_->get("/api/state", [this](const telemetry::HttpRequest&) { return json(state_json()); });
     http_->get("/api/decisions", [this](const telemetry::HttpRequest&) {
       Json list = Json::array();
-      for (const auto& record : control_->recent_decisions()) list.push_back(record);
+      for (const auto& record : control_->log().recent()) list.push_back(record);
       return json(list);
     });
     add_live_page(*http_);

@@ -275,7 +275,7 @@ TEST_F(ControlLoopTest, ADecisionTakesEffectInTheInstantItIsMade) {
               to_seconds(actuator_.calls[0].at.time_since_epoch()), 1e-3);
   EXPECT_EQ(event("limit_applied", "m-1")["cpu_limit"], 0.3) << "first the one of its start";
   EXPECT_EQ(control_.max_batches, std::vector<int>{4});
-  EXPECT_EQ(loop_->decision_counts().at({"m", "up"}), 1U);
+  EXPECT_EQ(loop_->log().by_direction().at({"m", "up"}), 1U);
 }
 
 TEST_F(ControlLoopTest, ReadsCpuFiveTimesASecondAndTheSeriesOnce) {
