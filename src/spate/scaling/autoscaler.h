@@ -43,25 +43,11 @@
 #include "spate/base/clock.h"
 #include "spate/base/result.h"
 #include "spate/scaling/actuator.h"
+#include "spate/scaling/model_settings.h"
 #include "spate/scaling/sampler.h"
 #include "spate/scaling/strategy.h"
 
 namespace spate::scaling {
-
-struct ModelSettings {
-  std::string name{};
-  std::string model_path{};
-  std::string mode = "throughput";
-  double slo_latency_s = 1.0;
-  double slo_target = 0.95;
-  double cpu_request = 0.3;  // CPUs reserved by a replica at `cpu_limit`; follows the limit
-  double cpu_limit = 0.3;    // CPUs a replica starts with
-  int replicas = 1;          // at the start
-  int warm_pool = 0;         // parked replicas at the start
-  int max_warm_pool = 0;     // the strategy may ask for no more
-  Bounds bounds{};
-  bool scaled = true;  // false: the strategy does not see it; replicas and limit stay
-};
 
 struct AutoscalerOptions {
   Duration start_timeout = std::chrono::seconds(60);      // asked for until ready
