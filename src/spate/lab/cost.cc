@@ -60,6 +60,22 @@ void add_parked(const RunFiles& run, const std::string& model, ModelCost& out) {
 
 }  // namespace
 
+double boost_cpus(double cpu_limit, double machine_cores) {
+  const double wanted = std::max(1.0, cpu_limit);
+  return machine_cores > 0.0 ? std::min(wanted, std::max(machine_cores, cpu_limit)) : wanted;
+}
+
+CpuTerms cpu_terms(const RunFiles& run, const std::string& model) {
+  const auto& settings = child(child(run.scenario, "models"), model.c_str());
+  const double limit = number_of(settings, "cpu_limit");
+  const double cores = number_of(child(run.run, "machine"), "cores");
+  return {number_of(settings, "cpu_request"), limit, boost_cpus(limit, cores)};
+}
+
+bool has_every_event(const RunFiles& run) {
+  return number_of(child(run.run, "simulated"), "records_dropped") == 0.0;
+}
+
 double integrate(const std::vector<Step>& steps, double from, double until) {
   if (steps.empty() || until <= from) return 0.0;
   double sum = 0.0;
@@ -115,6 +131,33 @@ std::vector<ReplicaTimeline> replica_timelines(const RunFiles& run, const std::s
       continue;
     }
     if (boosted) timeline.boost_until_unix_s = at;
+  }
+  return out;
+}
+
+std::vector<double> mean_reserved(const std::vector<ReplicaTimeline>& timelines,
+                                  const std::vector<double>& times) {
+  if (times.size() < 2) return {};
+  std::vector<double> out(times.size() - 1, 0.0);
+  // Adds `value`, which held from `from` until `until`, to the intervals that it reaches into.
+  const auto add = [&](double value, double from, double until) {
+    if (value == 0.0 || until <= times.front()) return;
+    const auto after = std::upper_bound(times.begin(), times.end(), from);
+    auto i = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, after - times.begin() - 1));
+    for (; i < out.size() && times[i] < until; ++i) {
+      out[i] += value * (std::min(until, times[i + 1]) - std::max(from, times[i]));
+    }
+  };
+  for (const auto& t : timelines) {
+    for (std::size_t i = 0; i < t.reserved.size(); ++i) {
+      const bool last = i + 1 == t.reserved.size();
+      add(t.reserved[i].value, t.reserved[i].unix_s,
+          last ? times.back() : t.reserved[i + 1].unix_s);
+    }
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double span = times[i + 1] - times[i];
+    out[i] = span > 0.0 ? out[i] / span : 0.0;
   }
   return out;
 }

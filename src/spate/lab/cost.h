@@ -13,7 +13,8 @@
 // limit when that is more, and never more than the machine has: that is what is charged.
 //
 // CPU-seconds come from the gateway's scaling events, which are exact in time; without them from
-// its once-a-second `cpu_reserved`, and `from_events` says which.
+// its once-a-second `cpu_reserved`, and `from_events` says which. So do the means that the report
+// draws: a reading catches a boost of 200 ms once in five times, and then shows a second of it.
 //
 // Threads: pure functions.
 #pragma once
@@ -55,11 +56,26 @@ struct CpuTerms {
   double boost = 1.0;    // CPUs charged while there is no limit
 };
 
+// The charge of a replica without a limit: one thread loads it, so one CPU, or its limit when
+// that is more, never more than the machine has.
+double boost_cpus(double cpu_limit, double machine_cores);
+
+// Those of `model` in the scenario of `run`, on its machine.
+CpuTerms cpu_terms(const RunFiles& run, const std::string& model);
+
+// Are all scaling events there? A long simulated run keeps the first ones only.
+bool has_every_event(const RunFiles& run);
+
 // The timelines of `model`'s replicas from the scaling events of `run`. Empty when there is no
 // event of a replica's start. An event `limit_applied` without a `cpu_limit` of its own applied
 // what the decision before it wanted.
 std::vector<ReplicaTimeline> replica_timelines(const RunFiles& run, const std::string& model,
                                                const CpuTerms& terms);
+
+// Mean CPUs reserved over each interval between neighbouring `times`, which are ascending: one less
+// than there are of them.
+std::vector<double> mean_reserved(const std::vector<ReplicaTimeline>& timelines,
+                                  const std::vector<double>& times);
 
 struct ModelCost {
   double cpu_seconds = 0.0;

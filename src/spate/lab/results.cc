@@ -13,13 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-const Json& child(const Json& object, const char* key) {
-  static const Json nothing;
-  if (!object.is_object()) return nothing;
-  const auto at = object.find(key);
-  return at == object.end() ? nothing : *at;
-}
-
 void add_counts(std::map<std::string, double>& to, const std::map<std::string, double>& from) {
   for (const auto& [reason, count] : from) to[reason] += count;
 }
@@ -215,14 +208,15 @@ double mean_start_s(const std::vector<ReplicaStart>& starts) {
 }
 
 // A simulated run has exact totals, which the records of a long one do not give.
-void use_totals(const Json& simulated, const Prices& prices, ModelResult& out) {
+void use_totals(const RunFiles& files, const Prices& prices, ModelResult& out) {
+  const Json& simulated = child(files.run, "simulated");
   const Json& totals = child(child(simulated, "totals"), out.model.c_str());
   if (!totals.is_object()) return;
   out.decisions.up = static_cast<int>(number_of(totals, "up"));
   out.decisions.down = static_cast<int>(number_of(totals, "down"));
   out.decisions.hold = static_cast<int>(number_of(totals, "hold"));
   out.decisions.clipped = static_cast<int>(number_of(totals, "clipped"));
-  if (number_of(simulated, "records_dropped") > 0.0) {
+  if (!has_every_event(files)) {
     out.cost.cpu_seconds = number_of(totals, "cpu_reserved_s");
     out.cost.from_events = false;
   }
@@ -254,11 +248,8 @@ ModelResult judge_model(const RunFiles& files, const std::string& name, const Js
   const Json& priced = child(files.scenario, "prices");
   const Prices prices{number_of(priced, "cpu_per_hour"), number_of(priced, "memory_gib_per_hour"),
                       text_of(priced, "currency")};
-  const double limit = number_of(settings, "cpu_limit");
-  const double cores = number_of(child(files.run, "machine"), "cores");
-  out.cost = cost_of(files, name,
-                     {number_of(settings, "cpu_request"), limit, boost_cpus(limit, cores)}, prices);
-  use_totals(child(files.run, "simulated"), prices, out);
+  out.cost = cost_of(files, name, cpu_terms(files, name), prices);
+  use_totals(files, prices, out);
   out.cost_per_1000_good = per_thousand(out.cost.total, out.in_time);
   return out;
 }
@@ -287,11 +278,6 @@ void judge_validity(const RunFiles& files, RunResult& out) {
 }
 
 }  // namespace
-
-double boost_cpus(double cpu_limit, double machine_cores) {
-  const double wanted = std::max(1.0, cpu_limit);
-  return machine_cores > 0.0 ? std::min(wanted, std::max(machine_cores, cpu_limit)) : wanted;
-}
 
 RunResult judge_run(const RunFiles& files) {
   RunResult out;

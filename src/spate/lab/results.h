@@ -108,8 +108,4 @@ RunResult judge_run(const RunFiles& files);
 
 nlohmann::json results_json(const RunResult& run);
 
-// The charge of a replica without a limit: one thread loads it, so one CPU, or its limit when
-// that is more, never more than the machine has.
-double boost_cpus(double cpu_limit, double machine_cores);
-
 }  // namespace spate::lab

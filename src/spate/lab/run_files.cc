@@ -162,6 +162,13 @@ void find_window(RunFiles& out) {
 
 }  // namespace
 
+const Json& child(const Json& object, const char* key) {
+  static const Json nothing;
+  if (!object.is_object()) return nothing;
+  const auto at = object.find(key);
+  return at == object.end() ? nothing : *at;
+}
+
 double number_of(const Json& object, const char* key) {
   if (!object.is_object()) return 0.0;
   const auto at = object.find(key);

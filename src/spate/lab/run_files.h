@@ -102,6 +102,9 @@ Result<RunFiles> read_run(const std::filesystem::path& directory);
 // the order of their names.
 std::vector<std::filesystem::path> find_runs(const std::filesystem::path& directory);
 
+// The member `key` of `object`; null when it has none or is no object.
+const nlohmann::json& child(const nlohmann::json& object, const char* key);
+
 // Numbers from JSON written by other processes: 0 when absent or not a number.
 double number_of(const nlohmann::json& object, const char* key);
 std::string text_of(const nlohmann::json& object, const char* key);

@@ -27,6 +27,9 @@ Result<std::string> render(const nlohmann::json& data);
 Result<std::filesystem::path> write_report(const lab::Summary& summary);
 
 // One model's series of one run as columns: {"influx": {t, offered, …}, "gateway": {t, queue, …}}.
+// The gateway's are its readings at `t`, but `reserved`: the mean since the reading before, from the
+// scaling events, as cost is. `reserved_from` is "events", or "samples" where it is a reading, too:
+// a run without events, or a simulated one too long to keep them all.
 nlohmann::json series_data(const lab::RunFiles& files, const std::string& model);
 
 // The page of `spate validate`: its summary.json and the series of every live and simulated run.

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "spate/lab/cost.h"
 #include "spate/lab/run_files.h"
 #include "spate/report/report.h"
 
@@ -58,13 +59,32 @@ Json influx_series(const RunFiles& files, const std::string& model) {
           {"p50", p50}, {"p99", p99}};
 }
 
+// Mean CPUs reserved between each sample and the one before it; nothing where the events do not
+// tell it.
+std::vector<double> reserved_means(const RunFiles& files, const std::string& model,
+                                   const std::vector<lab::GatewaySample>& samples) {
+  if (samples.empty() || !lab::has_every_event(files)) return {};
+  const auto timelines = lab::replica_timelines(files, model, lab::cpu_terms(files, model));
+  if (timelines.empty()) return {};
+  // The first sample is as long as the second.
+  const double first = samples.front().unix_s;
+  std::vector<double> times = {first - (samples.size() > 1 ? samples[1].unix_s - first : 1.0)};
+  for (const auto& s : samples) times.push_back(s.unix_s);
+  return lab::mean_reserved(timelines, times);
+}
+
 Json gateway_series(const RunFiles& files, const std::string& model) {
   Json t = Json::array(), queue = t, in_flight = t, ready = t, existing = t, limit = t,
        reserved = t, used = t, parked = t;
   bool pool = false;
+  bool means = false;
   const auto at = files.gateway.find(model);
   if (at != files.gateway.end()) {
-    for (const auto& s : at->second) {
+    const auto& samples = at->second;
+    const auto mean = reserved_means(files, model, samples);
+    means = !mean.empty();
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const auto& s = samples[i];
       if (!shown(files, s.unix_s)) continue;
       t.push_back(rounded(s.unix_s - files.measured_from));
       queue.push_back(rounded(s.queue));
@@ -72,7 +92,7 @@ Json gateway_series(const RunFiles& files, const std::string& model) {
       ready.push_back(rounded(s.ready));
       existing.push_back(rounded(s.ready + s.starting + s.draining));
       limit.push_back(rounded(s.cpu_limit));
-      reserved.push_back(rounded(s.cpu_reserved));
+      reserved.push_back(rounded(means ? mean[i] : s.cpu_reserved));
       used.push_back(rounded(s.cpu_cores));
       parked.push_back(rounded(s.parked));
       pool = pool || s.parked > 0.0;
@@ -82,7 +102,7 @@ Json gateway_series(const RunFiles& files, const std::string& model) {
   if (!pool) parked = Json::array();
   return {{"t", t},         {"parked", parked},     {"queue", queue}, {"in_flight", in_flight},
           {"ready", ready}, {"existing", existing}, {"limit", limit}, {"reserved", reserved},
-          {"used", used}};
+          {"used", used},   {"reserved_from", means ? "events" : "samples"}};
 }
 
 // CPU and memory by component; a model's workers together, as replicas come and go.

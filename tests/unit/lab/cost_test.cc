@@ -3,12 +3,17 @@
 // Every expected value here is worked by hand.
 #include "spate/lab/cost.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace spate::lab {
 namespace {
 
 using Json = nlohmann::json;
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::IsEmpty;
 
 constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
 
@@ -142,6 +147,61 @@ TEST(Cost, AnotherModelsEventsAreNotCounted) {
   RunFiles run = window(0, 10);
   event(run, 0, "replica_started", "m-1");
   EXPECT_FALSE(cost_of(run, "other", {0.3, 0.3, 1.0}, {}).from_events);
+}
+
+TEST(MeanReserved, ABoostBetweenTwoReadingsCountsForAsLongAsItLasts) {
+  RunFiles run = window(0, 10);
+  event(run, 0.5, "replica_started", "m-1");
+  event(run, 0.75, "limit_applied", "m-1");
+  event(run, 2.5, "gone", "m-1");
+  const auto near = [](double value) { return DoubleNear(value, 1e-12); };
+  const auto timelines = replica_timelines(run, "m", {0.4, 0.4, 1.0});
+  // 0.25 s at 1 and 0.25 s at 0.4; a whole second; half of one; none.
+  EXPECT_THAT(mean_reserved(timelines, {0, 1, 2, 3, 4}),
+              ElementsAre(near(0.35), near(0.4), near(0.2), 0.0));
+  EXPECT_THAT(mean_reserved(timelines, {0.6, 2.6}), ElementsAre(near((0.15 + 0.7) / 2.0)))
+      << "begun before, gone within";
+  EXPECT_THAT(mean_reserved(timelines, {5, 6}), ElementsAre(0.0));
+  EXPECT_THAT(mean_reserved(timelines, {1}), IsEmpty());
+}
+
+TEST(MeanReserved, AddsUpToTheCost) {
+  RunFiles run = window(0, 30);
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = "m-" + std::to_string(i);
+    event(run, -3.0 + 1.7 * i, "replica_started", id.c_str());
+    event(run, -2.9 + 1.7 * i, "limit_applied", id.c_str());
+    if (i % 3 == 0) event(run, -2.2 + 1.7 * i, "parked", id.c_str());
+    if (i % 3 == 0) event(run, 9.1 + 1.7 * i, "unparked", id.c_str());
+    if (i % 2 == 0) event(run, 11.3 + 1.7 * i, "gone", id.c_str());
+  }
+  const CpuTerms terms{0.3, 0.3, 1.0};
+  std::vector<double> times;
+  for (double t = 0.0; t <= 30.0; t += 0.75) times.push_back(t);
+  double seconds = 0.0;
+  for (const double mean : mean_reserved(replica_timelines(run, "m", terms), times)) {
+    seconds += 0.75 * mean;
+  }
+  EXPECT_NEAR(seconds, cost_of(run, "m", terms, {}).cpu_seconds, 1e-9);
+}
+
+TEST(CpuTerms, AreTheScenariosOnTheRunsMachine) {
+  RunFiles run;
+  run.scenario = {{"models", {{"m", {{"cpu_request", 0.2}, {"cpu_limit", 1.5}}}}}};
+  run.run = {{"machine", {{"cores", 2}}}};
+  const CpuTerms terms = cpu_terms(run, "m");
+  EXPECT_DOUBLE_EQ(terms.request, 0.2);
+  EXPECT_DOUBLE_EQ(terms.limit, 1.5);
+  EXPECT_DOUBLE_EQ(terms.boost, 1.5);
+}
+
+TEST(HasEveryEvent, UnlessASimulatedRunDroppedSome) {
+  RunFiles run;
+  EXPECT_TRUE(has_every_event(run));
+  run.run = {{"simulated", {{"records_dropped", 0}}}};
+  EXPECT_TRUE(has_every_event(run));
+  run.run["simulated"]["records_dropped"] = 7;
+  EXPECT_FALSE(has_every_event(run));
 }
 
 TEST(Cost, PerThousandNeedsGoodAnswers) {

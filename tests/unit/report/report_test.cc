@@ -80,6 +80,43 @@ TEST_F(Report, SeriesAreColumnsOnTheTimeOfThePlan) {
   EXPECT_EQ(series["gateway"]["t"].size(), series["gateway"]["reserved"].size());
 }
 
+// Readings at 0.3, 1.3, … of a model whose replica starts at 1.2 and has its limit at 1.45.
+lab::RunFiles boosted() {
+  lab::RunFiles run;
+  run.measured_from = 0.0;
+  run.measured_until = 4.0;
+  run.run = {{"machine", {{"cores", 2}}}};
+  run.scenario = {{"models", {{"m", {{"cpu_request", 0.4}, {"cpu_limit", 0.4}}}}}};
+  for (const double t : {0.3, 1.3, 2.3, 3.3}) {
+    lab::GatewaySample s;
+    s.unix_s = t;
+    s.cpu_reserved = t < 1.2 ? 0.0 : t < 1.45 ? 1.0 : 0.4;
+    run.gateway["m"].push_back(s);
+  }
+  for (const auto& [at, what] : {std::pair{1.2, "replica_started"}, {1.45, "limit_applied"}}) {
+    run.decisions.push_back({{"unix_s", at}, {"event", what}, {"model", "m"}, {"replica", "m-1"}});
+  }
+  return run;
+}
+
+TEST(ReservedSeries, IsTheMeanSinceTheReadingBefore) {
+  const Json series = series_data(boosted(), "m")["gateway"];
+  // 0.1 s at 1; 0.15 s at 1 and 0.85 s at 0.4; a whole second.
+  EXPECT_EQ(series["reserved"], Json({0, 0.1, 0.49, 0.4}));
+  EXPECT_EQ(series["reserved_from"], "events");
+}
+
+TEST(ReservedSeries, IsTheReadingWhereTheEventsDoNotTell) {
+  lab::RunFiles run = boosted();
+  run.run["simulated"] = {{"records_dropped", 1}};
+  EXPECT_EQ(series_data(run, "m")["gateway"]["reserved"], Json({0, 1, 0.4, 0.4}));
+  EXPECT_EQ(series_data(run, "m")["gateway"]["reserved_from"], "samples");
+  run = boosted();
+  run.decisions.clear();
+  EXPECT_EQ(series_data(run, "m")["gateway"]["reserved"], Json({0, 1, 0.4, 0.4}));
+  EXPECT_EQ(series_data(run, "m")["gateway"]["reserved_from"], "samples");
+}
+
 TEST_F(Report, DecisionsCarryTheirReasons) {
   const Json data = report_data(summary());
   const Json& changes = data["runs"][1]["changes"];
