@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spate/base/number_text.h"
 #include "spate/lab/table.h"
 
 namespace spate::lab {
@@ -19,7 +20,7 @@ std::string heading(const std::string& text, const TableStyle& style) {
 
 std::string number(const std::optional<double>& value, const char* unit = "") {
   if (!value) return "-";
-  return fmt::format("{:.{}f}{}", *value, *value < 9.995 ? 2 : 1, unit);
+  return fixed_text(*value, *value < 9.995 ? 2 : 1) + unit;
 }
 
 std::string seconds(bool recovered, const std::optional<double>& value) {

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "spate/base/number_text.h"
+
 namespace spate::lab {
 namespace {
 
@@ -150,9 +152,10 @@ std::vector<std::string> paired_lines(const PairedCosts& costs) {
       break;
     }
     std::string line =
-        fmt::format("{} against {}: {:.1f} % less (95 %: {:.1f} to {:.1f} %), p {:.3g}: {}",
-                    p.cheaper, p.dearer, 100.0 * p.saving.mean, 100.0 * p.saving.low,
-                    100.0 * p.saving.high, p.p, p.tied ? "tied" : "different");
+        fmt::format("{} against {}: {} % less (95 %: {} to {} %), p {:.3g}: {}", p.cheaper,
+                    p.dearer, fixed_text(100.0 * p.saving.mean, 1),
+                    fixed_text(100.0 * p.saving.low, 1), fixed_text(100.0 * p.saving.high, 1), p.p,
+                    p.tied ? "tied" : "different");
     if (p.tied && p.pairs_needed) {
       line += fmt::format("; about {} repetitions would find such a difference (80 %)",
                           *p.pairs_needed);

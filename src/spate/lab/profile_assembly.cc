@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "spate/base/check.h"
+#include "spate/base/number_text.h"
 #include "spate/lab/saturated_calls.h"
 #include "spate/sim/machine_profile.h"
 
@@ -106,11 +107,11 @@ void warn_of_checks(const std::string& model, const Json& checks, std::vector<st
     const double error = check["mean_error_ratio"].get<double>();
     if (seen < kCheckedFromMs || std::abs(error) <= kCheckTolerance) continue;
     out.push_back(
-        fmt::format("{} at {:g} CPU: {:.4g} ms measured, {:.4g} simulated ({:+.1f} %): "
+        fmt::format("{} at {:g} CPU: {:.4g} ms measured, {:.4g} simulated ({} %): "
                     "the machine was disturbed, or differs from what is simulated; "
                     "measure again",
                     model, check["cpus"].get<double>(), seen,
-                    check["predicted"]["mean_ms"].get<double>(), 100.0 * error));
+                    check["predicted"]["mean_ms"].get<double>(), signed_text(100.0 * error, 1)));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "spate/base/number_text.h"
 #include "spate/lab/profile_assembly.h"
 
 namespace spate::lab {
@@ -33,11 +34,11 @@ std::string check_line(const Json& check) {
                                 check["cpus"].get<double>(), seen["mean_ms"].get<double>(),
                                 seen["p90_ms"].get<double>());
   if (!check.contains("predicted")) return out + "  (not predicted: no CFS quota)\n";
-  return out + fmt::format("; simulated {:.4g} ({:+.1f} %) and {:.4g} ({:+.1f} %)\n",
+  return out + fmt::format("; simulated {:.4g} ({} %) and {:.4g} ({} %)\n",
                            check["predicted"]["mean_ms"].get<double>(),
-                           100.0 * check["mean_error_ratio"].get<double>(),
+                           signed_text(100.0 * check["mean_error_ratio"].get<double>(), 1),
                            check["predicted"]["p90_ms"].get<double>(),
-                           100.0 * check["p90_error_ratio"].get<double>());
+                           signed_text(100.0 * check["p90_error_ratio"].get<double>(), 1));
 }
 
 std::string model_block(const std::string& name, const Json& m) {
@@ -59,9 +60,9 @@ std::string model_block(const std::string& name, const Json& m) {
     const Json& busy = m["measured"]["start_busy"];
     out += start_line(busy, "start, busy machine");
     out += fmt::format(
-        "  {:<22}  loading takes {:.0f} ms of the mean; simulated {:.0f} ({:+.1f} %)\n", "",
+        "  {:<22}  loading takes {:.0f} ms of the mean; simulated {:.0f} ({} %)\n", "",
         busy["load_mean_ms"].get<double>(), busy["load_predicted_mean_ms"].get<double>(),
-        100.0 * busy["load_error_ratio"].get<double>());
+        signed_text(100.0 * busy["load_error_ratio"].get<double>(), 1));
   }
   return out;
 }

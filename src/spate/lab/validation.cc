@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "spate/base/number_text.h"
 #include "spate/judge/prediction.h"
 
 namespace spate::lab {
@@ -238,9 +239,9 @@ std::string validation_table(const std::vector<ValidationLine>& lines) {
   };
   for (const auto& l : lines) {
     const auto& a = l.attainment;
-    const std::string points = a.difference ? fmt::format("{:+.2f}", *a.difference) : "-";
+    const std::string points = a.difference ? signed_text(*a.difference, 2) : "-";
     const std::string cost =
-        l.cost.difference ? fmt::format("{:+.1f} %", 100.0 * *l.cost.difference) : "-";
+        l.cost.difference ? signed_text(100.0 * *l.cost.difference, 1) + " %" : "-";
     out += fmt::format(
         "{:<{}}  {:<{}}  {:<{}}  {:>2}  {:>7} {:>7} {:>8}{}  {:>7}{}  {:<29}  {:<29}  {}\n",
         l.scenario, scenario, l.strategy, strategy, l.model, model, l.live_runs, percent(a.live),

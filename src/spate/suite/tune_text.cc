@@ -5,12 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "spate/base/number_text.h"
 #include "spate/suite/tune.h"
 
 namespace spate::suite {
 namespace {
 
-std::string percent_change(double ratio) { return fmt::format("{:+.1f} %", 100.0 * (ratio - 1.0)); }
+std::string percent_change(double ratio) { return signed_text(100.0 * (ratio - 1.0), 1) + " %"; }
 
 std::string verdict_text(const Tuned& t) {
   const std::string on = t.demands_held_out ? "on demands and seeds that the search never saw"

@@ -108,6 +108,13 @@ TEST(Validation, CountsAndSaysSo) {
   EXPECT_NEAR(json["p50_ms"]["width"].get<double>(), 2 * 3.69247, 1e-4);
 }
 
+TEST(Validation, ADifferenceThatRoundsToZeroHasNoSign) {
+  const std::string table =
+      validation_table({line(five(), {run(0.93999, 9.9999, 12.0, 120.0)})});
+  EXPECT_THAT(table, HasSubstr("   0.00 "));
+  EXPECT_THAT(table, HasSubstr("   0.0 %"));
+}
+
 TEST(ValidateLive, KnowsWhatIsThere) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "spate-validate-resume";
   std::filesystem::remove_all(folder);
