@@ -14,15 +14,18 @@ namespace spate::suite {
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{--bg:#fff;--ink:#1c232b;--dim:#5b6672;--line:#d6dce2;--soft:#f3f5f7;--mark:#0b6bcb;--other:#8a949e;--good:#1a7f37;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--bg:#14181d;--ink:#e3e8ed;--dim:#98a3ae;--line:#333b44;--soft:#1d232a;--mark:#63a8f0;--other:#77828d;--good:#56c271;--bad:#f2867d}}
-body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+:root{--bg:#fff;--ink:#1c232b;--dim:#5b6672;--line:#d6dce2;--soft:#f3f5f7;--mark:#0b6bcb;--other:#8a949e;--good:#1a7f37;--bad:#b3261e;--edge:rgba(28,35,43,.18)}
+@media(prefers-color-scheme:dark){:root{--bg:#14181d;--ink:#e3e8ed;--dim:#98a3ae;--line:#333b44;--soft:#1d232a;--mark:#63a8f0;--other:#77828d;--good:#56c271;--bad:#f2867d;--edge:rgba(0,0,0,.7)}}
+body{margin:0 auto;max-width:80rem;padding:1.5rem;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 h1{font-size:1.6rem;margin:0}h2{margin:2.2rem 0 .4rem;font-size:1.2rem}p{max-width:60rem}.dim{color:var(--dim)}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto;scrollbar-width:thin;background:linear-gradient(to right,var(--bg) 40%,transparent) left/40px 100% no-repeat local,
+linear-gradient(to left,var(--bg) 40%,transparent) right/40px 100% no-repeat local,linear-gradient(to right,var(--edge),transparent) left/14px 100% no-repeat scroll,
+linear-gradient(to left,var(--edge),transparent) right/14px 100% no-repeat scroll}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
-th{color:var(--dim);font-weight:600;background:var(--soft)}th.l,td.l{text-align:left}
+th{color:var(--dim);font-weight:600;white-space:normal;vertical-align:bottom;border-bottom:2px solid var(--line)}th.l,td.l{text-align:left}
 .good{color:var(--good)}.bad{color:var(--bad)}details{border-top:1px solid var(--line);padding:.5rem 0}
-summary{cursor:pointer;font-weight:600}svg{height:auto}svg text{fill:var(--ink);font-size:12px}
+summary{cursor:pointer;font-weight:600}td.tied{white-space:normal;min-width:9rem;font-size:13px}
+td details{border:0;padding:0}td summary{font-weight:400}svg{height:auto}svg text{fill:var(--ink);font-size:12px}
 svg .axis{stroke:var(--line)}svg .dim{fill:var(--dim)}svg .bound{stroke:var(--dim);stroke-width:2}svg .lead{stroke:var(--dim)}
 .plot{min-width:46rem;max-width:none;width:100%}
 )";
@@ -35,6 +38,14 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+// A long list of ties would make every row as high.
+std::string tied_cell(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 2;
+  if (names.size() <= kShown) return joined(names);
+  return fmt::format("<details><summary>{} strategies</summary>{}</details>", names.size(),
+                     joined(names));
+}
+
 std::string standings_table(const Suite& suite, const League& league) {
   std::string out =
       "<div class=\"wide\"><table><thead><tr><th>rank<th class=\"l\">strategy<th>score<th>95 % "
@@ -45,16 +56,16 @@ std::string standings_table(const Suite& suite, const League& league) {
   for (const auto& s : league.standings) {
     out += fmt::format(
         "<tr><td>{}<td class=\"l\">{}{}<td>{:.2f}<td>{:.2f} to {:.2f}<td>{}<td "
-        "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td>{}<td class=\"l dim\">{}</tr>",
+        "class=\"{}\">{}/{}<td>{:.2f}×<td>{}<td>{}<td class=\"l dim tied\">{}</tr>",
         s.rank, html_escaped(s.strategy),
-        s.sees_schedule ? " (sees the schedule)"
+        s.sees_schedule ? " <span class=\"dim\">(sees the schedule)</span>"
         : s.on_front    ? " ◆"
                         : "",
         s.score.mean, s.score.low, s.score.high, percent(s.attainment),
         s.demands_met == suite.demands.size() ? "good" : "bad", s.demands_met, suite.demands.size(),
         s.relative_cost,
         s.relative_to_best > 0.0 ? fmt::format("{:.2f}×", s.relative_to_best) : "–",
-        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "-", joined(s.tied));
+        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "–", tied_cell(s.tied));
   }
   for (const auto& u : league.unranked) {
     out += fmt::format(

@@ -170,6 +170,9 @@ TEST(League, IsWrittenInThreeForms) {
   EXPECT_THAT(html, HasSubstr("&lt;made up&gt;"));
   EXPECT_THAT(html, HasSubstr("<svg"));
   EXPECT_THAT(html, testing::Not(HasSubstr("http")));  // nothing is loaded from anywhere
+  League tied = league;
+  tied.standings.at(0).tied = {"a", "b", "c"};
+  EXPECT_THAT(league_html(suite, tied), HasSubstr("<summary>3 strategies</summary>a, b, c<"));
   EXPECT_THAT(league_table(suite, league), HasSubstr("horizontal"));
 }
 
