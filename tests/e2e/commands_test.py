@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from system import ROOT, SPATE, free_port  # noqa: E402
+from system import ROOT, SPATE, find_program, free_port  # noqa: E402
 
 
 def spate(*args, **options):
@@ -120,6 +120,13 @@ class Commands(unittest.TestCase):
                            "--requests", "1000", "--out", str(out))
             self.assertEqual(result.returncode, 0, result.stderr)
             points = json.loads(out.read_text())["points"]
+            page = subprocess.run([find_program("node"), "tests/e2e/open_page.mjs", str(out.with_suffix(".html")),
+                                   "--expect", "#points-resnet50 tbody tr=4", "--expect", "svg path=4",
+                                   "--text", "none was measured live", "--text", "0.9 CPU"],
+                                  cwd=ROOT, capture_output=True, text=True, timeout=120)
+            self.assertEqual(page.returncode, 0, page.stdout + page.stderr)
+            self.assertIn("curve.html", result.stdout)
+            self.expect_refusal("capacity", "--live", "0", "--out", str(out.with_suffix(".html")), says=["--page", ".json"])
         self.assertEqual([(p["cpus"], p["replicas"]) for p in points], [(0.3, 1), (0.3, 2), (0.9, 1), (0.9, 2)])
         for less, more in ((0, 1), (2, 3), (0, 2), (1, 3)):
             self.assertLess(points[less]["simulated"]["per_s"], points[more]["simulated"]["per_s"])

@@ -18,6 +18,7 @@
 #include "spate/lab/machine.h"
 #include "spate/lab/model_samples.h"
 #include "spate/lab/preflight.h"
+#include "spate/report/report.h"
 
 namespace spate::app {
 namespace {
@@ -33,6 +34,7 @@ struct Arguments {
   std::vector<int> replicas = {1, 2, 4};
   std::string profile = "profiles/default.json";
   std::filesystem::path out = "var/capacity-curve.json";
+  std::filesystem::path page;  // empty: `out` with .html
   int live = 2;
   lab::CurveSimulation simulation;
   lab::LiveCurveOptions options;
@@ -83,8 +85,26 @@ Status measure_live(lab::LiveLoop& loop, const Arguments& arguments, const lab::
   return ok();
 }
 
+// Where the page goes. Throws ConfigError if it would take the place of the figures.
+std::filesystem::path page_of(const Arguments& arguments) {
+  auto page = arguments.page;
+  if (page.empty()) page = std::filesystem::path(arguments.out).replace_extension(".html");
+  if (page.lexically_normal() == arguments.out.lexically_normal()) {
+    throw ConfigError(fmt::format("--out: {} is where the page goes; name a .json file, or "
+                                  "another page with --page",
+                                  arguments.out.string()));
+  }
+  return page;
+}
+
+Status write_page(const std::filesystem::path& file, const nlohmann::ordered_json& curve) {
+  const auto page = report::render_capacity(report::capacity_data(nlohmann::json(curve)));
+  return page ? write_file(file, *page) : Status(page.error());
+}
+
 int capacity(Arguments arguments) {
   init_logging("spate", "warn");
+  const auto page = page_of(arguments);
   lab::LiveCurveOptions& options = arguments.options;
   const lab::Scenario scenario = lab::read_scenario(arguments.scenario);
   const auto profile = sim::read_machine_profile(std::filesystem::path(arguments.profile));
@@ -106,16 +126,18 @@ int capacity(Arguments arguments) {
   }
   lab::LiveLoop loop;
   const Status measured = measure_live(loop, arguments, scenario, entries);
-  const std::string text = lab::curve_json(scenario, entries, profile, options).dump(1) + "\n";
-  const Status written = write_file(arguments.out, text);
+  const auto curve = lab::curve_json(scenario, entries, profile, options);
+  const Status written = write_file(arguments.out, curve.dump(1) + "\n");
+  const Status drawn = write_page(page, curve);
   fmt::print("{}", lab::curve_table(scenario, entries, options.confidence));
-  if (!measured) fmt::print(stderr, "spate: {}\n", measured.error().message);
-  if (!written) fmt::print(stderr, "spate: {}\n", written.error().message);
+  for (const Status* status : {&measured, &written, &drawn}) {
+    if (!*status) fmt::print(stderr, "spate: {}\n", status->error().message);
+  }
   if (loop.interrupted()) return kInterrupted;
-  if (!measured || !written) return kFailed;
+  if (!measured || !written || !drawn) return kFailed;
   std::error_code ignored;
   std::filesystem::remove_all(options.work, ignored);
-  fmt::print("capacity: {}\n", arguments.out.string());
+  fmt::print("capacity: {}\npage:     {}\n", arguments.out.string(), page.string());
   return kDone;
 }
 
@@ -196,6 +218,10 @@ void add_capacity_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(1000, 100'000'000))
       ->type_name("N");
   command->add_option("--out", arguments->out, "File to write. Default: var/capacity-curve.json")
+      ->type_name("FILE");
+  command
+      ->add_option("--page", arguments->page,
+                   "Page to write: curves and tables. Default: the name of --out with .html")
       ->type_name("FILE");
   add_live_options(*command, arguments);
   command->footer(

@@ -57,6 +57,14 @@ std::string_view shared_style() {
   return page.substr(from + kOpen.size(), until - from - kOpen.size());
 }
 
+// A smaller page has the main report's look and the others' helpers.
+std::string with_shared_parts(std::string_view text) {
+  std::string page(text);
+  put(page, "@STYLE@", shared_style());
+  put(page, "@COMMON@", page_script());
+  return page;
+}
+
 }  // namespace
 
 Result<std::string> render(const nlohmann::json& data) {
@@ -64,9 +72,12 @@ Result<std::string> render(const nlohmann::json& data) {
 }
 
 Result<std::string> render_validation(const nlohmann::json& data) {
-  std::string page(validation_template());
-  put(page, "@STYLE@", shared_style());
-  return fill(std::move(page), "validation", data);
+  return fill(with_shared_parts(validation_template()), "validation", data);
+}
+
+Result<std::string> render_capacity(const nlohmann::json& data) {
+  const auto scenario = data.value("scenario", std::string());
+  return fill(with_shared_parts(capacity_template()), "capacity of " + scenario, data);
 }
 
 Result<std::filesystem::path> write_report(const lab::Summary& summary) {

@@ -40,4 +40,8 @@ Result<std::string> render_validation(const nlohmann::json& data);
 Result<std::filesystem::path> write_validation(const lab::ValidationOutcome& outcome,
                                                const std::filesystem::path& directory);
 
+// The page of `spate capacity`: `curve` is its file (docs/capacity.md), as lab::curve_json() makes it.
+nlohmann::json capacity_data(const nlohmann::json& curve);
+Result<std::string> render_capacity(const nlohmann::json& data);
+
 }  // namespace spate::report

@@ -142,6 +142,7 @@ TEST(CapacityCurve, TableAndJsonTellLiveFromSimulated) {
                            HasSubstr("none: too slow"), HasSubstr("95 % of the requests")));
   const auto json = curve_json(scenario, entries, exact_profile(2), {});
   ASSERT_EQ(json["points"].size(), 3U);
+  EXPECT_EQ(json["cores"], 2);
   EXPECT_EQ(json["points"][0]["live"]["high_per_s"], 103.5);
   EXPECT_EQ(json["points"][0]["live"]["rates"][1]["verdict"], "below");
   EXPECT_FALSE(json["points"][1].contains("live"));
