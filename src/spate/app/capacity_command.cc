@@ -90,9 +90,10 @@ std::filesystem::path page_of(const Arguments& arguments) {
   auto page = arguments.page;
   if (page.empty()) page = std::filesystem::path(arguments.out).replace_extension(".html");
   if (page.lexically_normal() == arguments.out.lexically_normal()) {
-    throw ConfigError(fmt::format("--out: {} is where the page goes; name a .json file, or "
-                                  "another page with --page",
-                                  arguments.out.string()));
+    throw ConfigError(
+        fmt::format("--out: {} is where the page goes; name a .json file, or "
+                    "another page with --page",
+                    arguments.out.string()));
   }
   return page;
 }

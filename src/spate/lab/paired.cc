@@ -151,11 +151,10 @@ std::vector<std::string> paired_lines(const PairedCosts& costs) {
       out.push_back("… (all pairs are in summary.json, `paired`)");
       break;
     }
-    std::string line =
-        fmt::format("{} against {}: {} % less (95 %: {} to {} %), p {:.3g}: {}", p.cheaper,
-                    p.dearer, fixed_text(100.0 * p.saving.mean, 1),
-                    fixed_text(100.0 * p.saving.low, 1), fixed_text(100.0 * p.saving.high, 1), p.p,
-                    p.tied ? "tied" : "different");
+    std::string line = fmt::format(
+        "{} against {}: {} % less (95 %: {} to {} %), p {:.3g}: {}", p.cheaper, p.dearer,
+        fixed_text(100.0 * p.saving.mean, 1), fixed_text(100.0 * p.saving.low, 1),
+        fixed_text(100.0 * p.saving.high, 1), p.p, p.tied ? "tied" : "different");
     if (p.tied && p.pairs_needed) {
       line += fmt::format("; about {} repetitions would find such a difference (80 %)",
                           *p.pairs_needed);

@@ -59,10 +59,10 @@ std::string model_block(const std::string& name, const Json& m) {
   if (m["measured"].contains("start_busy")) {
     const Json& busy = m["measured"]["start_busy"];
     out += start_line(busy, "start, busy machine");
-    out += fmt::format(
-        "  {:<22}  loading takes {:.0f} ms of the mean; simulated {:.0f} ({} %)\n", "",
-        busy["load_mean_ms"].get<double>(), busy["load_predicted_mean_ms"].get<double>(),
-        signed_text(100.0 * busy["load_error_ratio"].get<double>(), 1));
+    out += fmt::format("  {:<22}  loading takes {:.0f} ms of the mean; simulated {:.0f} ({} %)\n",
+                       "", busy["load_mean_ms"].get<double>(),
+                       busy["load_predicted_mean_ms"].get<double>(),
+                       signed_text(100.0 * busy["load_error_ratio"].get<double>(), 1));
   }
   return out;
 }

@@ -27,9 +27,9 @@ Result<std::string> render(const nlohmann::json& data);
 Result<std::filesystem::path> write_report(const lab::Summary& summary);
 
 // One model's series of one run as columns: {"influx": {t, offered, …}, "gateway": {t, queue, …}}.
-// The gateway's are its readings at `t`, but `reserved`: the mean since the reading before, from the
-// scaling events, as cost is. `reserved_from` is "events", or "samples" where it is a reading, too:
-// a run without events, or a simulated one too long to keep them all.
+// The gateway's are its readings at `t`, but `reserved`: the mean since the reading before, from
+// the scaling events, as cost is. `reserved_from` is "events", or "samples" where it is a reading,
+// too: a run without events, or a simulated one too long to keep them all.
 nlohmann::json series_data(const lab::RunFiles& files, const std::string& model);
 
 // The page of `spate validate`: its summary.json and the series of every live and simulated run.
@@ -40,7 +40,8 @@ Result<std::string> render_validation(const nlohmann::json& data);
 Result<std::filesystem::path> write_validation(const lab::ValidationOutcome& outcome,
                                                const std::filesystem::path& directory);
 
-// The page of `spate capacity`: `curve` is its file (docs/capacity.md), as lab::curve_json() makes it.
+// The page of `spate capacity`: `curve` is its file (docs/capacity.md), as lab::curve_json() makes
+// it.
 nlohmann::json capacity_data(const nlohmann::json& curve);
 Result<std::string> render_capacity(const nlohmann::json& data);
 

@@ -100,8 +100,10 @@ Json gateway_series(const RunFiles& files, const std::string& model) {
   }
   // Only with a warm pool: most runs have none.
   if (!pool) parked = Json::array();
-  return {{"t", t},         {"parked", parked},     {"queue", queue}, {"in_flight", in_flight},
-          {"ready", ready}, {"existing", existing}, {"limit", limit}, {"reserved", reserved},
+  return {{"t", t},         {"parked", parked},
+          {"queue", queue}, {"in_flight", in_flight},
+          {"ready", ready}, {"existing", existing},
+          {"limit", limit}, {"reserved", reserved},
           {"used", used},   {"reserved_from", means ? "events" : "samples"}};
 }
 

@@ -65,7 +65,8 @@ std::string standings_table(const Suite& suite, const League& league) {
         s.demands_met == suite.demands.size() ? "good" : "bad", s.demands_met, suite.demands.size(),
         s.relative_cost,
         s.relative_to_best > 0.0 ? fmt::format("{:.2f}×", s.relative_to_best) : "–",
-        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "–", tied_cell(s.tied));
+        s.elastic_speedup > 0.0 ? fmt::format("{:.2f}", s.elastic_speedup) : "–",
+        tied_cell(s.tied));
   }
   for (const auto& u : league.unranked) {
     out += fmt::format(

@@ -109,8 +109,7 @@ TEST(Validation, CountsAndSaysSo) {
 }
 
 TEST(Validation, ADifferenceThatRoundsToZeroHasNoSign) {
-  const std::string table =
-      validation_table({line(five(), {run(0.93999, 9.9999, 12.0, 120.0)})});
+  const std::string table = validation_table({line(five(), {run(0.93999, 9.9999, 12.0, 120.0)})});
   EXPECT_THAT(table, HasSubstr("   0.00 "));
   EXPECT_THAT(table, HasSubstr("   0.0 %"));
 }
