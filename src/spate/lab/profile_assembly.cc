@@ -9,6 +9,7 @@
 #include "spate/base/check.h"
 #include "spate/base/number_text.h"
 #include "spate/lab/saturated_calls.h"
+#include "spate/sim/core_shares.h"
 #include "spate/sim/machine_profile.h"
 
 namespace spate::lab {
@@ -170,8 +171,7 @@ Json model_json(const ModelSamples& m, const ProfileSamples& all) {
   if (!m.threads.empty()) measured["threads"] = m.threads.front().threads;
   if (!m.busy.empty()) {
     Json busy = start_measured(m.busy);
-    // Equal shares of the CPUs, the starting one among them.
-    const double share = std::min(1.0, all.cores / (m.busy_threads + 1.0));
+    const double share = sim::core_shares(1.0, m.busy_threads, all.cores).loading;
     const double said = mean_ms(column(m.busy, [](const auto& s) { return s.load_cpu; })) / share;
     const double seen = mean_ms(column(m.busy, [](const auto& s) { return s.load; }));
     busy["busy_threads"] = m.busy_threads;

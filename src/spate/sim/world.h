@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "spate/scaling/autoscaler.h"
+#include "spate/sim/core_shares.h"
 #include "spate/sim/event_heap.h"
 #include "spate/sim/model_world.h"
 #include "spate/sim/output.h"
@@ -78,6 +79,11 @@ class World {
   void set_speed();
 
   // --- contention for the machine's cores (world_cores.cc)
+  struct Cores {  // of one machine
+    double loading = 0.0;  // threads of starting workers that want to run now
+    double others = 0.0;   // and those of ready ones
+    CoreShares shares;
+  };
   std::uint16_t machine_for_next() const;
   double all_cpus() const;
   int cpus_of(std::uint16_t machine) const;  // that one worker may use
@@ -124,7 +130,7 @@ class World {
   bool done_ = false;
   bool cores_dirty_ = false;
   std::vector<double> machines_;    // CPUs of each
-  std::vector<double> wanting_;     // threads that want to run there; then their speed
+  std::vector<Cores> cores_;        // of each: who wants them
   double busy_now_ = 0.0;           // of the first machine: share of its CPUs that compute,
   double busy_mean_ = 0.0;          // and its mean over about the last second,
   std::int64_t busy_at_ = 0;        // as of then

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contention: the workers of a machine share its CPUs. While more threads want to run than there
-// are CPUs, each gets an equal share, as CFS gives on average. Throttled threads do not want to
-// run, so that the shares change whenever a quota runs out or a period begins; every such moment is
-// an event.
+// Contention: the workers of a machine share its CPUs (core_shares.h). Throttled threads do not want
+// to run, so that the shares change whenever a quota runs out or a period begins; every such moment
+// is an event.
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 
+#include "spate/sim/core_shares.h"
 #include "spate/sim/world.h"
 
 namespace spate::sim {
 
 void World::cores_changed() {
   cores_dirty_ = false;
-  wanting_.assign(machines_.size(), 0.0);
+  cores_.assign(machines_.size(), {});
   for (const auto& model : models_) {
     for (const std::uint32_t slot : model->live_) {
       auto& worker = model->workers_[slot];
@@ -22,15 +22,17 @@ void World::cores_changed() {
       if (worker.jobs == 0 || worker.hung) continue;
       const double threads = static_cast<double>(worker.jobs * worker.threads);
       worker.cpu.set_demand(threads);
-      if (!worker.cpu.throttled()) wanting_[worker.machine] += threads;
+      if (worker.cpu.throttled()) continue;
+      Cores& at = cores_[worker.machine];
+      (model->cold_[slot].ready ? at.others : at.loading) += threads;
     }
   }
   for (std::size_t m = 0; m < machines_.size(); ++m) {
-    double& at = wanting_[m];
+    Cores& at = cores_[m];
     // Fluid calls lie evenly on the machines.
-    for (const auto& model : models_) at += model->fluid_cpus() * machines_[m] / all_cpus();
-    if (m == 0 && !config_.transport.empty()) note_busy(at);
-    at = at > machines_[m] ? speed_ * (machines_[m] / at) : speed_;
+    for (const auto& model : models_) at.others += model->fluid_cpus() * machines_[m] / all_cpus();
+    if (m == 0 && !config_.transport.empty()) note_busy(at.loading + at.others);
+    at.shares = core_shares(at.loading, at.others, machines_[m]);
   }
   cores_at_ = EventHeap::kNever;
   for (const auto& model : models_) {
@@ -40,8 +42,9 @@ void World::cores_changed() {
         worker.cpu.set_demand(0.0);
         continue;
       }
+      const CoreShares& shares = cores_[worker.machine].shares;
       worker.cpu.set_demand(static_cast<double>(worker.jobs * worker.threads),
-                            wanting_[worker.machine]);
+                            speed_ * (model->cold_[slot].ready ? shares.other : shares.loading));
       cores_at_ =
           std::min({cores_at_, worker.cpu.when(model->next_end(slot)), worker.cpu.next_switch()});
     }
