@@ -23,14 +23,25 @@ int run_validation(const lab::ValidateOptions& given) {
   options.compare.version = SPATE_VERSION;
   const lab::ValidationOutcome outcome = lab::validate(options);
   std::vector<lab::ValidationLine> lines;
-  for (const auto& s : outcome.scenarios) lines.insert(lines.end(), s.lines.begin(), s.lines.end());
+  std::vector<lab::ValidationLine> at_speed;
+  std::string speeds;
+  for (const auto& s : outcome.scenarios) {
+    lines.insert(lines.end(), s.lines.begin(), s.lines.end());
+    at_speed.insert(at_speed.end(), s.lines_at_speed.begin(), s.lines_at_speed.end());
+    if (!s.speeds.empty()) speeds += s.name + "\n" + lab::speed_text(s.speeds);
+  }
   for (const auto& s : outcome.skipped) fmt::print("skipped {}: {}\n", s.strategy, s.reason);
   for (const auto& note : outcome.notes) fmt::print("note: {}\n", note);
   if (lines.empty()) {
     fmt::print(stderr, "spate: there is no valid live run to compare with\n");
     return outcome.interrupted ? kInterrupted : kInvalid;
   }
-  const std::string table = lab::validation_table(lines);
+  std::string table = lab::validation_table(lines);
+  if (!at_speed.empty()) {
+    table += "\nHow fast the machine was beside the profile:\n" + speeds +
+             "\nThe same, simulated with calls of the live runs' speed:\n" +
+             lab::validation_table(at_speed);
+  }
   fmt::print("\n{}\n", table);
   const Status written = write_file(options.out / "table.txt", table);
   const auto page = report::write_validation(outcome, options.out);

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "spate/base/config_error.h"
 #include "spate/base/files.h"
+#include "spate/lab/model_samples.h"
 #include "spate/lab/preflight.h"
 #include "spate/lab/results.h"
 #include "spate/lab/simulate.h"
@@ -148,6 +150,64 @@ void check_same_requests(const ValidatedRun& run, std::vector<std::string>& note
   }
 }
 
+// CPU time per answer, live and simulated, of each model that has both.
+std::vector<SpeedPair> speeds_of(const Scenario& scenario, const std::vector<ValidatedRun>& runs) {
+  std::vector<const RunFiles*> live;
+  std::vector<const RunFiles*> simulated;
+  for (const auto& run : runs) {
+    live.push_back(&run.live);
+    simulated.push_back(&run.simulated);
+  }
+  std::vector<SpeedPair> out;
+  for (const auto& m : scenario.models) {
+    const auto measured = cpu_per_answer_ms(live, m.name);
+    const auto said = cpu_per_answer_ms(simulated, m.name);
+    if (measured && said) out.push_back({m.name, profiled_name(m), *measured, *said});
+  }
+  return out;
+}
+
+// By strategy: the runs judged, live and simulated in the same order.
+using ByStrategy = std::map<std::string, std::pair<std::vector<RunResult>, std::vector<RunResult>>>;
+
+std::vector<ValidationLine> lines_of(const Scenario& scenario, const std::vector<std::string>& order,
+                                     const ByStrategy& runs, const Tolerance& tolerance) {
+  std::vector<std::string> models;
+  for (const auto& m : scenario.models) models.push_back(m.name);
+  std::vector<ValidationLine> out;
+  for (const auto& label : order) {
+    const auto at = runs.find(label);
+    if (at == runs.end()) continue;
+    const auto& [live, simulated] = at->second;
+    for (auto& line : validate_runs(scenario.name, label, models, live, simulated, tolerance)) {
+      line.scaled = scenario.find_model(line.model)->scaled;
+      out.push_back(std::move(line));
+    }
+  }
+  return out;
+}
+
+int repetition_of(const RunFiles& run) {
+  return std::max(1, static_cast<int>(number_of(run.run, "repetition")));
+}
+
+// The same runs simulated at the live runs' speed. Requires speeds.
+std::vector<ValidationLine> compare_at_speed(const Scenario& scenario,
+                                             const sim::MachineProfile& profile,
+                                             const ScenarioValidation& v,
+                                             const std::vector<std::string>& order,
+                                             const Tolerance& tolerance) {
+  const SimulationPlan plan = plan_simulation(scenario, at_speed(profile, v.speeds));
+  ByStrategy runs;
+  for (const auto& run : v.runs) {
+    const std::string label = text_of(run.live.run, "strategy");
+    auto& [live, simulated] = runs[label];
+    live.push_back(judge_run(run.live));
+    simulated.push_back(simulate_run(plan, label, repetition_of(run.live)).result);
+  }
+  return lines_of(scenario, order, runs, tolerance);
+}
+
 // Everything there is before a run starts, so that all is checked first.
 std::vector<Planned> read_all(const ValidateOptions& options) {
   std::vector<Planned> out;
@@ -255,13 +315,26 @@ Json scenario_json(const ScenarioValidation& s) {
     capacities.push_back(
         {{"model", c.model}, {"live_per_s", c.live_per_s}, {"profile_per_s", c.profile_per_s}});
   }
-  Json lines = Json::array();
-  for (const auto& line : s.lines) lines.push_back(to_json(line));
+  Json speeds = Json::array();
+  for (const auto& speed : s.speeds) {
+    speeds.push_back({{"model", speed.model},
+                      {"cpu_per_answer_ms",
+                       {{"live", speed.live_ms},
+                        {"simulated", speed.simulated_ms},
+                        {"ratio", speed.ratio()}}}});
+  }
+  const auto lines_json = [](const std::vector<ValidationLine>& lines) {
+    Json out = Json::array();
+    for (const auto& line : lines) out.push_back(to_json(line));
+    return out;
+  };
   return {{"scenario", s.name},
           {"description", s.description},
           {"live", s.live.string()},
           {"capacities", std::move(capacities)},
-          {"lines", std::move(lines)}};
+          {"lines", lines_json(s.lines)},
+          {"speeds", std::move(speeds)},
+          {"lines_at_speed", lines_json(s.lines_at_speed)}};
 }
 
 Json summary_json(const ValidationOutcome& outcome, const sim::MachineProfile& profile,
@@ -276,6 +349,7 @@ Json summary_json(const ValidationOutcome& outcome, const sim::MachineProfile& p
              {"cost_ratio", tolerance.cost_ratio},
              {"quantile_confidence", tolerance.quantile_confidence}}},
            {"verdict", to_json(outcome.counted)},
+           {"verdict_at_speed", to_json(outcome.counted_at_speed)},
            {"notes", outcome.notes},
            {"interrupted", outcome.interrupted}};
   out["skipped"] = Json::array();
@@ -336,12 +410,11 @@ ScenarioValidation validate_scenario(const std::filesystem::path& live,
   v.capacities = capacities(scenario, profile);
   note_other_machine(at(runs.front().run, "/machine"), profile, notes);
   const SimulationPlan plan = plan_simulation(scenario, profile);
-  std::map<std::string, std::pair<std::vector<RunResult>, std::vector<RunResult>>> by_strategy;
+  ByStrategy by_strategy;
   std::vector<std::string> order = strategies;
   for (auto& run : runs) {
     const std::string label = text_of(run.run, "strategy");
-    const int repetition = std::max(1, static_cast<int>(number_of(run.run, "repetition")));
-    SimulatedRun simulated = simulate_run(plan, label, repetition);
+    SimulatedRun simulated = simulate_run(plan, label, repetition_of(run));
     if (!out.empty()) {
       const Status written = write_run(simulated, out / simulated.files.directory);
       if (!written) throw ConfigError(written.error().message);
@@ -352,15 +425,9 @@ ScenarioValidation validate_scenario(const std::filesystem::path& live,
     v.runs.push_back({std::move(run), std::move(simulated.files)});
     check_same_requests(v.runs.back(), notes);
   }
-  std::vector<std::string> models;
-  for (const auto& m : scenario.models) models.push_back(m.name);
-  for (const auto& label : order) {
-    const auto& [measured, simulated] = by_strategy[label];
-    for (auto& line : validate_runs(scenario.name, label, models, measured, simulated, tolerance)) {
-      line.scaled = scenario.find_model(line.model)->scaled;
-      v.lines.push_back(std::move(line));
-    }
-  }
+  v.lines = lines_of(scenario, order, by_strategy, tolerance);
+  v.speeds = speeds_of(scenario, v.runs);
+  if (!v.speeds.empty()) v.lines_at_speed = compare_at_speed(scenario, profile, v, order, tolerance);
   return v;
 }
 
@@ -385,13 +452,16 @@ ValidationOutcome validate(ValidateOptions options) {
     if (!validated.lines.empty()) outcome.scenarios.push_back(std::move(validated));
   }
   std::vector<ValidationLine> lines;
+  std::vector<ValidationLine> at_speed;
   for (const auto& s : outcome.scenarios) {
     lines.insert(lines.end(), s.lines.begin(), s.lines.end());
+    at_speed.insert(at_speed.end(), s.lines_at_speed.begin(), s.lines_at_speed.end());
   }
   // Several scenarios have the same to say of machine and profile.
   std::sort(outcome.notes.begin(), outcome.notes.end());
   outcome.notes.erase(std::unique(outcome.notes.begin(), outcome.notes.end()), outcome.notes.end());
   outcome.counted = count(lines);
+  outcome.counted_at_speed = count(at_speed);
   outcome.json = summary_json(outcome, profile, options.tolerance);
   const Status written = write_file(options.out / "summary.json", outcome.json.dump(1) + "\n");
   if (!written) throw ConfigError(written.error().message);

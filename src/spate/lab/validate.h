@@ -21,6 +21,7 @@
 #include "spate/lab/compare.h"
 #include "spate/lab/run_files.h"
 #include "spate/lab/scenario.h"
+#include "spate/lab/validate_speed.h"
 #include "spate/lab/validation.h"
 #include "spate/sim/machine_profile.h"
 
@@ -90,6 +91,9 @@ struct ScenarioValidation {
   std::vector<CapacityPair> capacities;
   std::vector<ValidatedRun> runs;  // the valid live ones and their simulated counterparts
   std::vector<ValidationLine> lines;
+  // The same with the profile's calls as long as the live runs' were (validate_speed.h).
+  std::vector<SpeedPair> speeds;
+  std::vector<ValidationLine> lines_at_speed;
 };
 
 struct ValidationOutcome {
@@ -99,7 +103,8 @@ struct ValidationOutcome {
   nlohmann::json json;             // summary.json
   int live_runs_made = 0;
   bool interrupted = false;
-  ValidationCount counted;
+  ValidationCount counted;           // of the lines with the profile as it stands
+  ValidationCount counted_at_speed;  // of lines_at_speed
 };
 
 // Makes the missing live runs, simulates, compares, and writes summary.json into `out`. Throws

@@ -71,6 +71,14 @@ Law Law::quantiles(std::vector<double> ns) {
   return law;
 }
 
+Law Law::scaled(double ratio) const {
+  SPATE_CHECK(ratio >= 0.0, "a duration is not negative");
+  Law out = *this;
+  out.mean_ns_ *= ratio;
+  for (double& value : out.table_) value *= ratio;
+  return out;
+}
+
 double Law::quantile_ns(double q) const {
   if (kind_ != Kind::Table) return mean_ns_;
   const double x = std::clamp(q, 0.0, 1.0) * static_cast<double>(table_.size() - 1);
