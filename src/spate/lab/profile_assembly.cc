@@ -86,9 +86,11 @@ Json spread(const std::vector<Duration>& values) {
 // What was measured under a limit, and what the simulator makes of the calibration there.
 Json check_json(const CallSamples& s, const sim::ServiceLaws& laws, const ProfileSamples& all) {
   const std::vector<Duration> seen = round_trips_of(s);
-  Json out{
-      {"cpus", s.cpus}, {"batch", s.batch}, {"calls", seen.size()}, {"measured", spread(seen)},
-      {"cpu_mean_ms", rounded(mean_ms(cpu_of(s)))}};
+  Json out{{"cpus", s.cpus},
+           {"batch", s.batch},
+           {"calls", seen.size()},
+           {"measured", spread(seen)},
+           {"cpu_mean_ms", rounded(mean_ms(cpu_of(s)))}};
   // The simulator limits by CFS quotas only.
   if (!all.limit_mechanism.starts_with("cgroup")) return out;
   const auto said = saturated_calls(laws, s.batch, s.cpus, all.cfs_period, kSeed, kPredicted);

@@ -170,8 +170,9 @@ std::vector<SpeedPair> speeds_of(const Scenario& scenario, const std::vector<Val
 // By strategy: the runs judged, live and simulated in the same order.
 using ByStrategy = std::map<std::string, std::pair<std::vector<RunResult>, std::vector<RunResult>>>;
 
-std::vector<ValidationLine> lines_of(const Scenario& scenario, const std::vector<std::string>& order,
-                                     const ByStrategy& runs, const Tolerance& tolerance) {
+std::vector<ValidationLine> lines_of(const Scenario& scenario,
+                                     const std::vector<std::string>& order, const ByStrategy& runs,
+                                     const Tolerance& tolerance) {
   std::vector<std::string> models;
   for (const auto& m : scenario.models) models.push_back(m.name);
   std::vector<ValidationLine> out;
@@ -317,11 +318,10 @@ Json scenario_json(const ScenarioValidation& s) {
   }
   Json speeds = Json::array();
   for (const auto& speed : s.speeds) {
-    speeds.push_back({{"model", speed.model},
-                      {"cpu_per_answer_ms",
-                       {{"live", speed.live_ms},
-                        {"simulated", speed.simulated_ms},
-                        {"ratio", speed.ratio()}}}});
+    speeds.push_back(
+        {{"model", speed.model},
+         {"cpu_per_answer_ms",
+          {{"live", speed.live_ms}, {"simulated", speed.simulated_ms}, {"ratio", speed.ratio()}}}});
   }
   const auto lines_json = [](const std::vector<ValidationLine>& lines) {
     Json out = Json::array();
@@ -427,7 +427,8 @@ ScenarioValidation validate_scenario(const std::filesystem::path& live,
   }
   v.lines = lines_of(scenario, order, by_strategy, tolerance);
   v.speeds = speeds_of(scenario, v.runs);
-  if (!v.speeds.empty()) v.lines_at_speed = compare_at_speed(scenario, profile, v, order, tolerance);
+  if (!v.speeds.empty())
+    v.lines_at_speed = compare_at_speed(scenario, profile, v, order, tolerance);
   return v;
 }
 

@@ -74,8 +74,8 @@ sim::MachineProfile at_speed(sim::MachineProfile profile, const std::vector<Spee
 std::string speed_text(const std::vector<SpeedPair>& speeds) {
   std::string out;
   for (const SpeedPair& s : speeds) {
-    out += fmt::format("{} {:.4g} ms of CPU per answer live, {:.4g} simulated ({:+.1f} %)\n", s.model,
-                       s.live_ms, s.simulated_ms, 100.0 * (s.ratio() - 1.0));
+    out += fmt::format("{} {:.4g} ms of CPU per answer live, {:.4g} simulated ({:+.1f} %)\n",
+                       s.model, s.live_ms, s.simulated_ms, 100.0 * (s.ratio() - 1.0));
   }
   return out;
 }

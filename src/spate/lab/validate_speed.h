@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How fast the machine computed while the live runs were made, beside what the machine profile says.
+// How fast the machine computed while the live runs were made, beside what the machine profile
+// says.
 //
 // A shared machine's memory and caches are slower at one time than at another: a profile measured
-// ten minutes before may be off by a sixth. The CPU time that a model's workers took per answer tells.
-// It is what goes into a simulation, not what comes out of it (latency, attainment, cost): the runs
-// simulated again with it show what of a miss is the profile's and what the simulator's.
+// ten minutes before may be off by a sixth. The CPU time that a model's workers took per answer
+// tells. It is what goes into a simulation, not what comes out of it (latency, attainment, cost):
+// the runs simulated again with it show what of a miss is the profile's and what the simulator's.
 #pragma once
 
 #include <optional>
@@ -25,9 +26,9 @@ struct SpeedPair {
   double ratio() const { return live_ms / simulated_ms; }
 };
 
-// CPU time, in ms, that the workers of `model` took per answer over the measured windows. Seconds in
-// which a worker was read for the first time are left out: what it used before is not known. Empty
-// without answers or readings.
+// CPU time, in ms, that the workers of `model` took per answer over the measured windows. Seconds
+// in which a worker was read for the first time are left out: what it used before is not known.
+// Empty without answers or readings.
 std::optional<double> cpu_per_answer_ms(const std::vector<const RunFiles*>& runs,
                                         const std::string& model);
 

@@ -16,7 +16,8 @@ struct CoreShares {  // of one CPU, 0 to 1
   double other = 1.0;
 };
 
-// `loading` threads of starting workers and `others` want to run on `cpus` CPUs; all >= 0, cpus > 0.
+// `loading` threads of starting workers and `others` want to run on `cpus` CPUs; all >= 0, cpus >
+// 0.
 CoreShares core_shares(double loading, double others, double cpus);
 
 }  // namespace spate::sim

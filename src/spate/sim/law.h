@@ -37,7 +37,7 @@ class Law {
     return mean_ns_ / shape_ * rng.gamma(shape_);
   }
   double mean_ns() const { return mean_ns_; }
-  Law scaled(double ratio) const;  // every value times `ratio` >= 0
+  Law scaled(double ratio) const;      // every value times `ratio` >= 0
   double quantile_ns(double q) const;  // tables and constants only; the mean otherwise
 
   // {"mean_ms": …, "quantiles_ms": […]} and back. Throws ConfigError.

@@ -79,7 +79,7 @@ class World {
   void set_speed();
 
   // --- contention for the machine's cores (world_cores.cc)
-  struct Cores {  // of one machine
+  struct Cores {           // of one machine
     double loading = 0.0;  // threads of starting workers that want to run now
     double others = 0.0;   // and those of ready ones
     CoreShares shares;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contention: the workers of a machine share its CPUs (core_shares.h). Throttled threads do not want
-// to run, so that the shares change whenever a quota runs out or a period begins; every such moment
-// is an event.
+// Contention: the workers of a machine share its CPUs (core_shares.h). Throttled threads do not
+// want to run, so that the shares change whenever a quota runs out or a period begins; every such
+// moment is an event.
 #include <algorithm>
 #include <cmath>
 #include <iterator>

@@ -50,7 +50,8 @@ TEST(ValidateSpeed, LeavesOutTheSecondInWhichAWorkerIsNew) {
   for (int i = 6; i <= 12; ++i) b.samples.push_back({99.0 + i, 0.3, 0.0, 0.0, 0.0});
   one.components.push_back(b);
   auto& answers = one.gateway["image"];
-  for (int i = 6; i <= 12; ++i) answers[static_cast<std::size_t>(i)].answered = 10.0 + 4.0 * (i - 5);
+  for (int i = 6; i <= 12; ++i)
+    answers[static_cast<std::size_t>(i)].answered = 10.0 + 4.0 * (i - 5);
   EXPECT_NEAR(cpu_per_answer_ms({&one}, "image").value(), 150.0, 1e-9);
 }
 

@@ -26,13 +26,13 @@ double next_start_ms(double rate_per_s, double cores, int replicas = 1) {
   WorldConfig config = simple_world(std::move(model), 30.0);
   config.decide = Law::constant(5ms);
   config.cores = cores;
-  World world(config,
-              scaling::builtin_strategies().make(
-                  "scripted",
-                  ConfigReader::from_text(
-                      fmt::format(R"({{"steps": "[{{\"at_s\": 10, \"replicas\": {}}}]"}})",
-                                  replicas + 1),
-                      "options")));
+  World world(
+      config,
+      scaling::builtin_strategies().make(
+          "scripted",
+          ConfigReader::from_text(
+              fmt::format(R"({{"steps": "[{{\"at_s\": 10, \"replicas\": {}}}]"}})", replicas + 1),
+              "options")));
   const RunOutput output = world.run();
   double ready_ms = -1.0;
   for (const auto& event : output.events) {
