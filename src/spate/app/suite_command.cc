@@ -149,7 +149,7 @@ void add_suite_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(1, 1024));
   add->add_option("--clairvoyant", arguments->clairvoyant,
                   "Also search the cheapest schedule of one who knows the demand, trying so many "
-                  "per model (16 take about as long as 16 strategies). Default: no search")
+                  "per model (as many requests as N strategies take). Default: no search")
       ->check(CLI::Range(2, 10'000))
       ->type_name("N");
   add->add_flag("--fresh", arguments->fresh, "Simulate again what is there already");
