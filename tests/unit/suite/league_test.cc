@@ -16,8 +16,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// Eight equal demands of 1 000 requests of 0.1 CPU-seconds; a CPU-hour costs 3 600, memory nothing.
-Suite eight_demands() {
+// Equal demands of 1 000 requests of 0.1 CPU-seconds; a CPU-hour costs 3 600, memory nothing.
+Suite equal_demands(int count) {
   std::string text = R"(
 name: eight
 description: "<made up>"
@@ -33,12 +33,14 @@ model_defaults:
 strategies: {none: {}, horizontal: {}, vertical: {}}
 demands:
 )";
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < count; ++i) {
     text += "  d" + std::to_string(i) + ": {duration_s: 200, models: {m: {}}}\n";
   }
   const test::TestFolder folder;
   return read_suite(folder.write("eight.yaml", text), scaling::builtin_strategies());
 }
+
+Suite eight_demands() { return equal_demands(8); }
 
 Cell cell(const std::string& demand, const std::string& strategy, double cost, double in_time) {
   Cell out{demand, strategy, 1, {}, 1000.0, {}};
@@ -65,12 +67,9 @@ TEST(Bound, IsTheWorkLessTheBudget) {
 // An environment as slow as the run: what a seed brings is far from the profile's 1 000. Each
 // seed's bound is that of its own requests; Poisson's chance is within five standard errors.
 TEST(Bound, OfMmppArrivalsIsThatOfTheSeedsOwnSurges) {
-  Suite suite = eight_demands();
+  Suite suite = equal_demands(1);
   suite.seeds = {1, 2, 3};
-  for (auto& d : suite.demands) {
-    d.models[0].sim.arrivals = influx::parse_arrivals("mmpp:0.2/60,3/60");
-    d.models[0].sim.settings.bounds.max_replicas = 8;
-  }
+  suite.demands[0].models[0].sim.arrivals = influx::parse_arrivals("mmpp:0.2/60,3/60");
   const auto registry = scaling::builtin_strategies();
   double asked = 0.0;
   for (const auto seed : suite.seeds) {
