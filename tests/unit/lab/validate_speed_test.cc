@@ -40,7 +40,8 @@ TEST(ValidateSpeed, CountsTheMeasuredWindowOnly) {
   one.components[0].samples[12].cpu_cores = 100.0;  // after the window
   EXPECT_NEAR(cpu_per_answer_ms({&one}, "image").value(), 150.0, 1e-9);
   one.components[0].samples[5].cpu_cores = 1.3;
-  EXPECT_NEAR(cpu_per_answer_ms({&one}, "image").value(), 200.0, 1e-9) << "11 of its seconds";
+  EXPECT_NEAR(cpu_per_answer_ms({&one}, "image").value(), 150.0 + 1000.0 / 22.0, 1e-9)
+      << "one second more, over 22 answers";
 }
 
 // A worker's first reading has no use of its own, though it may have answered: that second is out.

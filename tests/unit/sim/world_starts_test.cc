@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 double next_start_ms(double rate_per_s, double cores, int replicas = 1) {
   SimModel model = simple_model("m", replicas, rate_per_s, 30.0, Law::constant(20ms));
   model.settings.bounds.max_replicas = replicas + 1;
-  model.settings.bounds.cpu_ceiling = 2.0;
+  model.settings.bounds.cpu_ceiling = replicas + 1.0;
   model.settings.scaled = true;
   model.deadline = 200ms;
   model.start.spawn = Law::constant(10ms);
